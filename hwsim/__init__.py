@@ -1,0 +1,29 @@
+"""hwsim: what will this network cost on that hardware?
+
+>>> import hwsim
+>>> hwsim.estimate("resnet50", "a100-sxm-80gb", batch=8).fits
+True
+"""
+
+from __future__ import annotations
+
+from hwsim.api import compare, estimate, find, load, workload
+from hwsim.errors import HwsimError, UnsupportedOp
+from hwsim.estimate import Estimate
+from hwsim.graph import Graph, GraphBuilder, Node, Tensor
+
+__version__ = "0.1.0"
+__all__ = [
+    "Estimate",
+    "Graph",
+    "GraphBuilder",
+    "HwsimError",
+    "Node",
+    "Tensor",
+    "UnsupportedOp",
+    "compare",
+    "estimate",
+    "find",
+    "load",
+    "workload",
+]

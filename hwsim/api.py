@@ -1,0 +1,228 @@
+"""The verbs that people call: load, estimate, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwsim import plugins
+from hwsim.cost import Cost, Program, Target
+from hwsim.errors import DoesNotFit, InputError, UnknownName
+from hwsim.estimate import Estimate
+from hwsim.graph import Graph
+
+PHASES = ("prefill", "decode")
+
+
+def load(
+    model: Any,
+    *,
+    batch: int | None = None,
+    seq_len: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    allow_unsupported: bool = False,
+    **options: Any,
+) -> Graph:
+    """The graph of a network.
+
+    Args:
+        model: a Graph (returned as it is), a path to an ONNX or YAML file, a name (`resnet50`, `timm:resnet50`,
+            `hf:bert-base-uncased`, `hf:LlamaConfig?hidden_size=2048`) or a live `torch.nn.Module`.
+        batch: samples an inference.
+        seq_len: tokens a sample, where the network takes a sequence.
+        dims: values of symbolic dimensions by name.
+        allow_unsupported: leave operators without a rule out, instead of refusing the network.
+        options: passed to the front end.
+
+    Raises:
+        InputError: nothing reads `model`, or what reads it finds a fault.
+    """
+    if isinstance(model, Graph):
+        return model
+    frontend = _frontend(model)
+    given = {"batch": batch, "seq_len": seq_len, "dims": dict(dims or {}), "allow_unsupported": allow_unsupported}
+    return frontend.load(model, **given, **options)
+
+
+def _frontend(model: Any) -> Any:
+    for name in sorted(plugins.available("hwsim.frontends")):
+        candidate = plugins.load("hwsim.frontends", name)
+        if candidate.accepts(model):
+            return candidate
+    raise _nobody_reads(model)
+
+
+def _nobody_reads(model: Any) -> InputError:
+    if not isinstance(model, str):
+        return InputError(f"no front end reads a {type(model).__name__}; expected a name, a path, a torch module or a Graph")
+    zoo = plugins.load("hwsim.frontends", "zoo")
+    return UnknownName("model", model, zoo.names())
+
+
+def find(device: str | Any, *, overrides: Mapping[str, Any] | None = None) -> tuple[Target, Any]:
+    """The target family and the device of that name (or of that YAML file), with quantities changed.
+
+    Raises:
+        UnknownName: no family knows it.
+        InputError: a wrong override.
+    """
+    from hwsim import shelf
+
+    family = shelf.family_of(device) if isinstance(device, str) else device.family
+    target = plugins.load("hwsim.targets", family)
+    found = target.device(device) if isinstance(device, str) else device
+    return target, found.with_overrides(overrides) if overrides else found
+
+
+def estimate(
+    model: Any,
+    target: str | Any,
+    *,
+    batch: int | None = None,
+    seq_len: int | None = None,
+    phase: str | None = None,
+    kv_len: int | None = None,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name everywhere
+    method: str = "closed-form",
+    must_fit: bool = False,
+    dims: Mapping[str, int] | None = None,
+    allow_unsupported: bool = False,
+    **mapping: Any,
+) -> Estimate:
+    """Cost of a network on a device.
+
+    Args:
+        model: what `load` takes.
+        target: name of a device (`hwsim targets list`), path of a device file, or a device object.
+        phase: `prefill` or `decode` of a network that generates tokens. Without it such a network is costed for a
+            prefill of `seq_len` tokens, and the decode step that follows stands under `.decode`.
+        kv_len: tokens in the cache before a decode step; by default `seq_len`.
+        set: device quantities to change, by field, with units (`{"sm_count": 132, "dram_b_per_s": "4.8 TB/s"}`).
+        method: `closed-form`, or the name of a surrogate.
+        must_fit: raise instead of reporting that it does not fit.
+        mapping: options of the family (GPU: dtype, runtime, layout ...).
+
+    >>> import hwsim
+    >>> e = hwsim.estimate("resnet50", "a100-sxm-80gb", batch=8)
+    >>> e.fits
+    True
+    """
+    load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported}
+    work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
+    return _run(work, target, overrides=set, method=method, must_fit=must_fit, options=mapping)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is to be run: a graph, and for a network that generates tokens the decode step beside its prefill."""
+
+    graph: Graph
+    phase: str | None = None
+    decode: Graph | None = None
+
+
+def workload(
+    model: Any, *, phase: str | None = None, seq_len: int | None = None, kv_len: int | None = None, **load_options: Any
+) -> Workload:
+    """The graphs that an estimate needs; arguments as for `estimate`.
+
+    Raises:
+        UnknownName: a phase that is neither `prefill` nor `decode`.
+    """
+    if phase not in (None, *PHASES):
+        raise UnknownName("phase", phase, PHASES)
+    if phase == "decode":
+        return Workload(_decode_graph(model, seq_len=seq_len, kv_len=kv_len, **load_options), phase)
+    graph = load(model, seq_len=seq_len, **load_options)
+    if isinstance(model, Graph) or phase == "prefill" or not generates_tokens(graph):
+        return Workload(graph, phase)
+    length = kv_len or graph.attrs["seq_len"]
+    return Workload(graph, "prefill", _decode_graph(model, seq_len=None, kv_len=length, **load_options))
+
+
+def _run(work: Workload, target: str | Any, *, overrides: Any, method: str, must_fit: bool, options: Mapping[str, Any]) -> Estimate:
+    family, device = find(target, overrides=overrides)
+    run = _Runner(family, device, family.mapping(**options), method)
+    step = None if work.decode is None else run(work.decode, phase="decode")
+    result = run(work.graph, phase=work.phase, decode=step)
+    if must_fit and not result.fits:
+        raise DoesNotFit(f"{result.model} does not fit on {result.target}: it {'; it '.join(result.reasons)}")
+    return result
+
+
+def generates_tokens(graph: Graph) -> bool:
+    """Whether the network keeps a cache or a recurrent state from token to token."""
+    return graph.state_b > 0 and "seq_len" in graph.attrs
+
+
+def _decode_graph(model: Any, *, seq_len: int | None, kv_len: int | None, **common: Any) -> Graph:
+    from hwsim.passes.kv_cache import WithKvCache
+
+    if isinstance(model, Graph):
+        return model if kv_len is None else WithKvCache(kv_len=kv_len)(model)
+    length = kv_len if kv_len is not None else seq_len
+    return WithKvCache(kv_len=1024 if length is None else length)(load(model, seq_len=1, **common))
+
+
+class _Runner:
+    """One family, device and mapping, applied to graphs."""
+
+    def __init__(self, family: Target, device: Any, mapping: Any, method: str) -> None:
+        self.family, self.device, self.mapping, self.method = family, device, mapping, method
+
+    def __call__(self, graph: Graph, **facts: Any) -> Estimate:
+        from hwsim.validation import intervals
+
+        program = lowered(self.family, graph, device=self.device, mapping=self.mapping)
+        cost = _cost(self.family, program, device=self.device, mapping=self.mapping, method=self.method)
+        latency, energy = intervals(program, cost, device=self.device, mapping=self.mapping, method=self.method)
+        return Estimate(
+            program,
+            self.device,
+            self.mapping,
+            cost,
+            tuple(self.family.binding(cost)),
+            method=self.method,
+            latency_interval=latency,
+            energy_interval=energy,
+            facts=self.family.facts(self.device, self.mapping),
+            warnings=program.warnings,
+            **facts,
+        )
+
+
+def _cost(family: Target, program: Program, *, device: Any, mapping: Any, method: str) -> Cost:
+    if method == "closed-form":
+        return family.cost(program, device=device, mapping=mapping)
+    return plugins.load("hwsim.surrogates", method).predict(program, device=device, mapping=mapping)
+
+
+def lowered(family: Target, graph: Graph, *, device: Any, mapping: Any) -> Program:
+    """The program of a graph, kept with the graph so that the next device or sweep does not lower it again."""
+    cache = graph.__dict__.setdefault("_programs", {})
+    key = (family.family, mapping, getattr(device, "capabilities", None))
+    if key not in cache:
+        cache[key] = family.lower(graph, device=device, mapping=mapping)
+    return cache[key]
+
+
+def compare(
+    model: Any,
+    targets: Sequence[Any],
+    *,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name everywhere
+    method: str = "closed-form",
+    must_fit: bool = False,
+    phase: str | None = None,
+    seq_len: int | None = None,
+    kv_len: int | None = None,
+    batch: int | None = None,
+    dims: Mapping[str, int] | None = None,
+    allow_unsupported: bool = False,
+    **mapping: Any,
+) -> list[Estimate]:
+    """One estimate a target of the same network, which is loaded once; arguments as for `estimate`."""
+    load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported}
+    work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
+    return [_run(work, t, overrides=set, method=method, must_fit=must_fit, options=mapping) for t in targets]
