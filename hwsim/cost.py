@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hwsim.arrays import Array, namespace
 from hwsim.graph import Graph
-from hwsim.quantities import Quantity
+
+if TYPE_CHECKING:
+    from hwsim.quantities import Quantity
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hwsim.cost import Cost, Memory, Program
-from hwsim.quantities import Quantity
 
 if TYPE_CHECKING:
+    from hwsim.quantities import Quantity
     import pandas
 
 SCHEMA_VERSION = 1

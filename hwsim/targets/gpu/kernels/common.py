@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hwsim.arrays import Array, namespace
 
@@ -27,3 +28,8 @@ class KernelTime:
         """overhead + max(compute, memory)."""
         xp = namespace(self.compute_s, self.memory_s)
         return self.overhead_s + xp.maximum(self.compute_s, self.memory_s)
+
+
+def l2_miss_b(xp: Any, traffic_b: Array, *, capacity_b: Array) -> Array:
+    """Bytes that go to DRAM when `traffic_b` runs again and again through a cache: none up to its size, all from twice its size."""
+    return xp.minimum(xp.maximum(2.0 * (traffic_b - capacity_b), 0.0 * traffic_b), traffic_b)

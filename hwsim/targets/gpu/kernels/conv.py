@@ -3,376 +3,236 @@
 A convolution in 1, 2 or 3 dimensions is seen as a GEMM with M = batch * output positions, N = output channels a group and
 K = input channels a group * kernel taps. `conv_columns` does everything that depends on kernels only; `conv_time` is the
 broadcast over device points. Sources: implicit GEMM (Chetlur et al. 2014, arXiv:1410.0759), Winograd F(2x2,3x3) and
-F(4x4,3x3) (Lavin and Gray 2015, arXiv:1509.09308), wave quantisation (NVIDIA, Matrix Multiplication Background User's Guide).
+F(4x4,3x3) (Lavin and Gray 2015, arXiv:1509.09308), wave quantisation (NVIDIA, Matrix Multiplication Background).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hwsim.arrays import Array, namespace
-from hwsim.dtypes import dtype as dtype_of
-from hwsim.errors import InputError
 from hwsim.targets.gpu.kernels.common import KernelTime
+from hwsim.targets.gpu.kernels.conv_columns import CALLS, RATED, TILES, ConvColumns, conv_columns
 
-TILES = ((256, 128), (128, 128), (128, 64), (64, 64), (128, 32))
-"""(rows of M, columns of N) of a thread block; the menu of cuDNN and TensorRT is larger, these span it."""
-K_STEP = 8
-"""Channels are padded to this many on tensor cores, and K everywhere."""
-K_TENSOR = 32
+__all__ = ["CALLS", "RATED", "ConvColumns", "ConvConstants", "conv_columns", "conv_time", "unit_rates"]
+
+VL = 4.0
 TENSOR_N = 64
-PW = 1.0
-NF_LAUNCH = 1.0
-SPLIT_K = 512
-"""Shortest share of K that a split-K thread block gets."""
-SMOOTH = 0.5
-"""Share of the waves that is fractional (blocks of a tail wave run faster); the rest is rounded up."""
-FUSED_TILES = ((128, 64), (64, 32))
-"""Thread blocks of fused Winograd, in output positions and output channels."""
-ENERGY_SHARE = {"fp64": 2.0, "fp32": 1.0, "tf32": 0.3, "fp16": 0.15, "bf16": 0.15, "int8": 0.12, "fp8": 0.08}
-"""Energy of one operation relative to fp32 on vector units (assumed, after Horowitz 2014 and tensor-core measurements)."""
+"""Narrowest tile that tensor-core kernels have; narrower ones cost as much (from measurements)."""
+ENERGY_SHARE = {"fp64": 2.0, "fp32": 1.0, "tf32": 0.3, "fp16": 0.15, "bf16": 0.15, "int8": 0.12, "fp8": 0.08, "fp4": 0.04, "int4": 0.06}
+"""Energy of one operation relative to fp32 on vector units (assumed)."""
 
 
 @dataclass(frozen=True)
 class ConvConstants:
     """Constants shared by all devices; `targets/gpu/fitted/conv.yaml` holds the fitted values."""
 
-    eager_launch_s: float = 60e-6
-    """Fixed cost of one convolution called from a framework, allocation and dispatch included."""
-    engine_launch_s: float = 8e-6
-    """Fixed cost of one convolution inside a compiled engine (TensorRT)."""
-    vector_frac: float = 0.85
-    """Share of the peak of the vector units that a full thread block reaches."""
-    tensor_frac: float = 0.9
-    """Share of the peak of the tensor units that a full thread block reaches."""
-    operand_b_per_clk: float = 128.0
+    launch_s: float = 3e-6
+    """Fixed cost of one kernel in a queue of kernels."""
+    engine_call_s: float = 9e-6
+    """More for a compiled engine or library call that is timed alone."""
+    framework_call_s: float = 110e-6
+    """More for a framework call that is timed alone, so that no queue hides the host."""
+    vector_frac: float = 0.9
+    """Share of the peak of the vector units that a thread block reaches, operand loads apart."""
+    tensor_frac: float = 1.0
+    """The same for tensor units."""
+    heuristic_frac: float = 0.8
+    """Speed of the algorithm that a framework's heuristic picks, relative to a tuned one (measured in fp32 only)."""
+    operand_b_per_clk: float = 60.0
     """Bytes of operands that an SM loads a clock, not overlapped with arithmetic."""
-    prologue_clk: float = 3000.0
+    prologue_clk: float = 4000.0
     """Clocks to start and drain one wave of thread blocks."""
-    k_step_clk: float = 30.0
+    k_step_clk: float = 39.0
     """Clocks that a thread block needs for one step of K, however small its tile."""
-    winograd_gain: float = 1.6
-    """Speed-up of fused Winograd F(2x2,3x3) over direct arithmetic, at most 2.25."""
-    transform_pass_count: float = 4.0
-    """Passes over the transformed tensors of non-fused Winograd F(4x4,3x3)."""
-    dram_frac: float = 0.8
+    winograd_gain: float = 2.25
+    """Arithmetic that fused Winograd F(2x2,3x3) saves, at most 2.25."""
+    transform_pass_count: float = 1.6
+    """Passes over the transformed tensors of Winograd, at full DRAM speed."""
+    dram_frac: float = 0.92
     """Share of the DRAM bandwidth that long streams reach."""
-    l2_frac: float = 0.5
+    l2_frac: float = 0.7
     """Share of the L2 bandwidth that long streams reach."""
-    overlap_loss_frac: float = 0.2
+    overlap_loss_frac: float = 0.25
     """Share of the shorter one of compute and memory that does not hide behind the longer one."""
-    tap_op_frac: float = 0.03
+    tap_op_frac: float = 0.095
     """Share of the fp32 vector rate at which direct (depthwise) kernels do their taps."""
-    element_per_clk: float = 0.7
-    """32-bit input elements that a direct kernel stages a clock and SM."""
-    flop_energy_j: float = 12e-12
-    """Energy of one fp32 vector operation: more than power_limit_w of these slow the clock down."""
-
-
-@dataclass(frozen=True)
-class ConvColumns:
-    """What a table of convolutions costs on any device; arrays of shape `(kernels,)`."""
-
-    dtypes: tuple[tuple[str, Array], ...]
-    """Arithmetic formats in the table with the 0/1 mask of the kernels that use each."""
-    tile_ctas: tuple[Array, ...]
-    """Thread blocks of the implicit GEMM for every tile of the menu."""
-    fused_ctas: tuple[Array, ...]
-    """Thread blocks of fused Winograd."""
-    winograd_ctas: tuple[Array, ...]
-    """Thread blocks of the 36 GEMMs of non-fused Winograd, for every tile."""
-    k: Array
-    """Padded inner dimension of the implicit GEMM."""
-    k_tensor: Array
-    """The same with channels padded for tensor cores."""
-    k_winograd: Array
-    """Padded inner dimension of the Winograd GEMMs."""
-    split_count: Array
-    """Most ways that K can be split."""
-    operand_b: Array
-    """Bytes of one operand element in shared memory."""
-    winograd: Array
-    """1 where a Winograd kernel exists (3x3, stride 1, no dilation, one group, fp32), else 0."""
-    transform_b: Array
-    """Bytes of the transformed input, weights and output of non-fused Winograd."""
-    tap_count: Array
-    """Multiply-accumulates of a direct kernel, in 32-bit lanes."""
-    element_count: Array
-    """Input elements touched by a direct kernel, in 32-bit lanes."""
-    direct: Array
-    """1 where a direct kernel exists (more than one group), else 0."""
-    io_b: Array
-    """Bytes in and out of the kernel: input, weights, output, and the epilogue's."""
-    warm_l2_frac: Array
-    """Share of the L2 that holds this kernel's data when it starts."""
-    eager: Array
-    """1 for framework calls, 0 for compiled engines."""
-    flop: Array
-    """Operations by definition, 2 * M * N * K * groups."""
-    winograd_flop: Array
-    """Operations of the 36 GEMMs of non-fused Winograd."""
-
-
-def conv_columns(
-    *,
-    batch: Array,
-    in_channels: Array,
-    out_channels: Array,
-    input_size: Sequence[Array],
-    kernel_size: Sequence[Array],
-    stride: Sequence[Array] | None = None,
-    padding: Sequence[Array] | None = None,
-    dilation: Sequence[Array] | None = None,
-    groups: Array = 1,
-    dtype: str | Sequence[str] = "fp32",
-    channels_last: Array = 1,
-    eager: Array = 0,
-    split_k: Array = 1,
-    warm_l2_frac: Array = 0.0,
-    epilogue_b: Array = 0.0,
-) -> ConvColumns:
-    """Device-independent quantities of a table of convolutions.
-
-    Args:
-        batch, in_channels, out_channels, groups: counts, scalars or `(kernels,)`; channels over all groups.
-        input_size, kernel_size, stride, padding, dilation: one entry a spatial dimension (1, 2 or 3), each a scalar or `(kernels,)`.
-        dtype: arithmetic format, one for all or one a kernel; also the storage format.
-        channels_last: 1 for NHWC, 0 for NCHW (tensor cores then pay for two layout changes in a framework).
-        eager: 1 for a framework call (cuDNN), 0 inside a compiled engine (TensorRT).
-        split_k: 1 where the library may split K over idle SMs.
-        warm_l2_frac: share of the L2 that holds this kernel's data when it starts (0 in a cold run, near 1 in a loop of one kernel).
-        epilogue_b: extra bytes of a fused epilogue, such as a residual that is read.
-
-    Raises:
-        InputError: no or more than three spatial dimensions, lists of unequal length, or a format without an arithmetic rate.
-    """
-    dims = _dimensions(input_size, kernel_size, stride, padding, dilation)
-    arrays = [batch, in_channels, out_channels, groups, *(value for dim in dims for value in dim), channels_last, eager]
-    xp = namespace(*arrays, warm_l2_frac, epilogue_b)
-    shape = _Shape.of(xp, batch, in_channels, out_channels, groups, dims)
-    names = _names(dtype)
-    masks = _masks(xp, names, shape.zero)
-    width = sum(mask * (dtype_of(_STORAGE.get(name, name)).bits / 8) for name, mask in masks)
-    eager, channels_last = shape.zero + eager, shape.zero + channels_last
-    tensor16 = sum((mask for name, mask in masks if name in ("fp16", "bf16")), start=shape.zero)
-    lane = xp.where(tensor16 > 0, shape.zero + 0.5, shape.zero + 1)
-    io_b = width * (shape.input_count + shape.weight_count + shape.output_count) + epilogue_b
-    layout_b = 2 * width * (shape.input_count + shape.output_count) * eager * (1 - channels_last) * tensor16
-    winograd = shape.winograd * sum((mask for name, mask in masks if name == "fp32"), start=shape.zero)
-    split = xp.where((shape.zero + split_k > 0) & (shape.k > SPLIT_K), shape.k / SPLIT_K, shape.zero + 1)
-    return ConvColumns(
-        dtypes=masks,
-        tile_ctas=_ctas(xp, shape.m, shape.n, shape.groups, TILES),
-        fused_ctas=_ctas(xp, shape.m_fused, shape.n, shape.groups, FUSED_TILES),
-        winograd_ctas=_ctas(xp, shape.m_winograd, shape.n, 36.0, TILES),
-        k=_up(xp, shape.k, K_STEP),
-        k_tensor=shape.taps * _up(xp, shape.channels, K_TENSOR),
-        k_winograd=_up(xp, shape.channels, K_STEP),
-        split_count=split,
-        operand_b=width,
-        winograd=winograd,
-        transform_b=4.0 * 36.0 * (shape.m_winograd * (shape.channels + shape.n / 3) + 2 * eager * shape.channels * shape.n),
-        tap_count=shape.macs * lane,
-        element_count=shape.input_count * lane,
-        direct=xp.where(shape.groups > 1, shape.zero + 1, shape.zero),
-        io_b=io_b + layout_b,
-        warm_l2_frac=shape.zero + warm_l2_frac,
-        eager=eager,
-        flop=2 * shape.macs,
-        winograd_flop=72.0 * shape.m_winograd * shape.channels * shape.n,
-    )
-
-
-_STORAGE = {"tf32": "fp32", "fp8": "fp8_e4m3"}
-
-
-def _dimensions(input_size, kernel_size, stride, padding, dilation) -> list[tuple[Array, ...]]:  # noqa: ANN001
-    count = len(input_size)
-    lists = [input_size, kernel_size, stride or [1] * count, padding or [0] * count, dilation or [1] * count]
-    if not 1 <= count <= 3 or any(len(values) != count for values in lists):
-        raise InputError(
-            f"convolution with {[len(values) for values in lists]} entries for input size, kernel size, stride, padding "
-            "and dilation; expected 1, 2 or 3 of each, one a spatial dimension"
-        )
-    return list(zip(*lists, strict=True))
-
-
-def _names(dtype: str | Sequence[str]) -> list[str]:
-    names = [dtype] if isinstance(dtype, str) else [str(name) for name in dtype]
-    unknown = sorted({name for name in names if name not in ENERGY_SHARE})
-    if unknown:
-        raise InputError(f"no convolution rate for dtype {unknown!r}; expected one of {sorted(ENERGY_SHARE)}")
-    return names
-
-
-def _masks(xp: Any, names: list[str], zero: Array) -> tuple[tuple[str, Array], ...]:
-    present = sorted(set(names))
-    if len(present) == 1:
-        return ((present[0], zero + 1),)
-    return tuple((name, zero + xp.asarray([float(n == name) for n in names], dtype=zero.dtype)) for name in present)
-
-
-def _up(xp: Any, value: Array, step: float) -> Array:
-    """`value` rounded up to a multiple of `step`."""
-    return xp.ceil(value / step) * step
-
-
-def _ctas(xp: Any, m: Array, n: Array, groups: Array, tiles: Sequence[tuple[int, int]]) -> tuple[Array, ...]:
-    return tuple(xp.ceil(m / tm) * xp.ceil(n / tn) * groups for tm, tn in tiles)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """Counts of a table of convolutions, all of one shape."""
-
-    zero: Array
-    m: Array
-    n: Array
-    k: Array
-    groups: Array
-    channels: Array
-    taps: Array
-    m_fused: Array
-    m_winograd: Array
-    winograd: Array
-    macs: Array
-    input_count: Array
-    weight_count: Array
-    output_count: Array
+    element_per_clk: float = 0.87
+    """32-bit output elements that a direct kernel stages a clock and SM."""
+    window_gain: float = 2.0
+    """Speed-up of direct kernels up to 3 wide with stride 1, which keep a sliding window in registers."""
+    flop_energy_j: float = 19e-12
+    """Energy of one fp32 vector operation; power beyond the limit slows the clock down."""
 
     @classmethod
-    def of(cls, xp: Any, batch: Array, cin: Array, cout: Array, groups: Array, dims: list[tuple[Array, ...]]) -> _Shape:
-        zero = _zero(xp, [batch, cin, cout, groups, *(value for dim in dims for value in dim)])
-        batch, groups = zero + batch, zero + groups
-        channels, n = cin / groups, cout / groups
-        m, m2, m4, taps, touched, plain = batch, batch, batch, zero + 1, batch * cin, zero + float(len(dims) == 2)
-        for position, (size, kernel, stride, pad, dilation) in enumerate(dims):
-            out = xp.floor((zero + size + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1
-            m, m2, m4, taps = m * out, m2 * xp.ceil(out / 2) * 2, m4 * xp.ceil(out / 4), taps * kernel
-            contiguous = position == len(dims) - 1
-            touched = touched * (size if contiguous else xp.where(zero + stride > kernel, out * kernel, zero + size))
-            simple = (zero + kernel == 3) & (zero + stride == 1) & (zero + dilation == 1)
-            plain = plain * xp.where(simple, zero + 1, zero)
-        k = channels * taps
-        macs = m * n * k * groups
-        return cls(
-            zero, m, n, k, groups, channels, taps, m2, m4, xp.where(groups == 1, plain, zero), macs,
-            touched, k * n * groups, m * n * groups,
-        )  # fmt: skip
+    def from_shelf(cls) -> ConvConstants:
+        """The fitted values of `targets/gpu/fitted/conv.yaml`."""
+        from hwsim.shelf import fitted
 
-
-def _zero(xp: Any, values: Sequence[Array]) -> Array:
-    total = xp.asarray(0.0)
-    for value in values:
-        total = total + xp.zeros_like(xp.asarray(value), dtype=total.dtype)
-    return total
+        return cls(**{name: quantity.value for name, quantity in fitted("gpu", "conv").items()})
 
 
 def conv_time(columns: ConvColumns, *, device: Any, constants: ConvConstants) -> KernelTime:
-    """Time of every kernel on every device point: overhead + the longer of compute and memory.
+    """Time of every kernel on every device point.
 
     Args:
         columns: from `conv_columns`, arrays `(kernels,)`.
         device: a GPU description; its fields are scalars or `(points, 1)`.
         constants: the fitted constants.
 
-    The law time(2 * batch) <= 2 * time(batch) holds for cold kernels; a kernel that outgrows a warm L2 loses more than twice.
+    Returns:
+        Parts of shape `(kernels,)` or `(points, kernels)`; `flop` counts by definition, also where Winograd saves some.
+
+    The law time(2 * batch) <= 2 * time(batch) holds for cold kernels (`warm_l2_frac` 0): what outgrows a warm L2 loses more.
     """
     xp = namespace(columns.k, device.sm_count, device.clock_hz, device.dram_b_per_s, device.l2_b, device.power_limit_w)
-    sm_hz = device.sm_count * device.clock_hz
     gemm_s = _gemm_s(xp, columns, device, constants)
-    direct_s = _direct_s(columns, device, constants, sm_hz)
-    compute_s = xp.where(columns.direct > 0, xp.minimum(gemm_s, direct_s), gemm_s)
-    fused_s, transformed_s, transform_s = _winograd_s(xp, columns, device, constants)
-    winograd_s = xp.minimum(fused_s, transformed_s)
-    compute_s = xp.where(columns.winograd > 0, xp.minimum(compute_s, winograd_s), compute_s)
+    others_s = _where(xp, columns.direct, lambda: _direct_s(columns, device, constants), gemm_s)
+    tuned_s = _where(xp, columns.winograd, lambda: _winograd_s(xp, columns, device, constants), others_s)
+    compute_s = tuned_s * (1 + columns.eager * (1 / constants.heuristic_frac - 1))
     memory_s, dram_b = _memory(xp, columns, device, constants)
-    launch_s = constants.engine_launch_s + columns.eager * (constants.eager_launch_s - constants.engine_launch_s)
     exposed_s = constants.overlap_loss_frac * xp.minimum(compute_s, memory_s)
-    return KernelTime(
-        compute_s=compute_s,
-        memory_s=memory_s,
-        overhead_s=launch_s + exposed_s,
-        flop=columns.flop + 0 * compute_s,
-        dram_b=dram_b,
-    )
+    overhead_s = constants.launch_s + _call_s(columns, constants) + exposed_s
+    return KernelTime(compute_s, memory_s, overhead_s, columns.flop + 0 * compute_s, dram_b)
 
 
-def _rates(columns: ConvColumns, device: Any) -> tuple[Array, Array]:
-    """Operations a clock and SM of the (vector, tensor) units that each kernel may use; 0 where there is none."""
-    half = device.fp16_flop_per_clk
-    vector = {
-        "fp64": device.fp64_flop_per_clk, "fp16": half, "fp8": half, "int8": 4 * device.fp32_flop_per_clk,
-    }  # fmt: skip
-    tensor = {
-        "fp64": device.fp64_tensor_flop_per_clk, "tf32": device.tf32_tensor_flop_per_clk,
-        "fp16": device.fp16_tensor_flop_per_clk, "bf16": device.bf16_tensor_flop_per_clk,
-        "fp8": device.fp8_tensor_flop_per_clk, "int8": device.int8_tensor_op_per_clk,
-    }  # fmt: skip
+def _where(xp: Any, flag: Array, candidate_s: Any, time_s: Array) -> Array:
+    """The shorter one of `candidate_s()` and `time_s` where `flag` is 1; not evaluated where no kernel has it."""
+    if not bool(xp.any(flag > 0)):
+        return time_s
+    return xp.where(flag > 0, xp.minimum(candidate_s(), time_s), time_s)
+
+
+def _call_s(columns: ConvColumns, constants: ConvConstants) -> Array:
+    return columns.engine_call * constants.engine_call_s + columns.framework_call * constants.framework_call_s
+
+
+def unit_rates(columns: ConvColumns, device: Any) -> tuple[Array, Array]:
+    """Operations a clock and SM of the (vector, tensor) units that each kernel may use; 0 where there is none.
+
+    Formats without a unit take the next wider one; int8 on vector units is the four-way dot product (DP4A)."""
+    vector, tensor = _vector_rates(device), _tensor_rates(device)
     return (
         sum(mask * vector.get(name, device.fp32_flop_per_clk) for name, mask in columns.dtypes),
-        sum(mask * tensor.get(name, 0.0) for name, mask in columns.dtypes),
+        sum(mask * tensor[name] for name, mask in columns.dtypes),
     )
+
+
+def _vector_rates(device: Any) -> dict[str, Array]:
+    half = _larger(device.fp16_flop_per_clk, device.fp32_flop_per_clk)
+    dot = 4 * device.fp32_flop_per_clk
+    return {"fp64": device.fp64_flop_per_clk, "fp16": half, "fp8": half, "fp4": half, "int8": dot, "int4": dot}
+
+
+def _tensor_rates(device: Any) -> dict[str, Array]:
+    fp16, int8 = device.fp16_tensor_flop_per_clk, device.int8_tensor_op_per_clk
+    fp8 = _larger(device.fp8_tensor_flop_per_clk, fp16)
+    return {
+        "fp64": device.fp64_tensor_flop_per_clk,
+        "fp32": device.fp32_tensor_flop_per_clk,
+        "tf32": device.tf32_tensor_flop_per_clk,
+        "fp16": fp16,
+        "bf16": device.bf16_tensor_flop_per_clk,
+        "fp8": fp8,
+        "fp4": _larger(device.fp4_tensor_flop_per_clk, fp8),
+        "int8": int8,
+        "int4": _larger(device.int4_tensor_op_per_clk, int8),
+    }
+
+
+def _larger(a: Array, b: Array) -> Array:
+    """The larger one, of scalars and arrays alike."""
+    return (a + b + abs(a - b)) / 2
+
+
+def _positive(xp: Any, value: Array) -> Array:
+    """`value`, or a rate so small that nobody picks it where `value` is 0."""
+    return xp.where(value > 0, value, 0 * value + 1e-9)
 
 
 def _gemm_s(xp: Any, columns: ConvColumns, device: Any, constants: ConvConstants) -> Array:
-    vector, tensor = _rates(columns, device)
-    vector_clk = columns.k * (2 / constants.vector_frac) / vector
-    tensor_clk = columns.k_tensor * (2 / constants.tensor_frac) / xp.where(tensor > 0, tensor, 0 * tensor + 1e-9)
-    load_clk = columns.k * columns.operand_b / constants.operand_b_per_clk
-    clk = _tiles_clk(xp, columns.tile_ctas, TILES, (vector_clk, tensor_clk), load_clk, columns.split_count, columns.k, device.sm_count, constants)
+    vector, tensor = unit_rates(columns, device)
+    vector_clk = (2 / constants.vector_frac) / _positive(xp, vector)
+    tensor_clk = (2 / constants.tensor_frac) / _positive(xp, tensor)
+    load_clk = columns.operand_b / constants.operand_b_per_clk
+    clk = None
+    for ctas, (tm, tn) in zip(columns.tile_ctas, TILES, strict=True):
+        vector_step = (tm * tn) * vector_clk + VL * (tm + tn) * load_clk
+        tensor_step = tm * max(tn, TENSOR_N) * tensor_clk + (tm + tn) * load_clk
+        block_clk = xp.minimum(columns.k * vector_step, columns.k_tensor * tensor_step)
+        piece_clk = columns.piece_k * xp.minimum(vector_step, tensor_step)
+        whole_clk = _waves_clk(xp, ctas, block_clk, columns.k, device, constants)
+        split_clk = _split_clk(xp, ctas, block_clk, piece_clk, columns, device, constants)
+        clk = _least(xp, (whole_clk, split_clk) if clk is None else (clk, whole_clk, split_clk))
     return _throttled(xp, clk / device.clock_hz, columns.flop, columns, device, constants)
 
 
-def _tiles_clk(xp, ctas, tiles, step_clk, load_clk, split, k, sm_count, constants) -> Array:  # noqa: ANN001
-    """Clocks of the best tile: waves of thread blocks, whole or with K split over idle SMs."""
-    best = None
-    floor_clk = k * constants.k_step_clk
-    for blocks, (tm, tn) in zip(ctas, tiles, strict=True):
-        math_clk = tm * tn * step_clk[0]
-        if step_clk[1] is not None:
-            math_clk = xp.minimum(math_clk, tm * max(tn, TENSOR_N) * step_clk[1])
-        block_clk = math_clk + (tm + tn) * load_clk
-        share = blocks / sm_count
-        whole = SMOOTH * xp.where(share > 1, share, 0 * share + 1) + (1 - SMOOTH) * xp.ceil(share)
-        clk = xp.maximum(whole * (block_clk + PW * constants.prologue_clk), floor_clk) + (1 - PW) * constants.prologue_clk
-        if split is not None:
-            clk = xp.minimum(clk, xp.maximum((share + 1 / split) * block_clk, floor_clk / split) + (2 + PW * share) * constants.prologue_clk)
-        best = clk if best is None else xp.minimum(best, clk)
-    return best
+def _waves_clk(xp: Any, ctas: Array, block_clk: Array, k: Array, device: Any, constants: ConvConstants) -> Array:
+    """Clocks of whole thread blocks in waves over the SMs; K bounds one block from below."""
+    waves = xp.ceil(ctas / device.sm_count)
+    return xp.maximum(waves * (block_clk + constants.prologue_clk), k * constants.k_step_clk + constants.prologue_clk)
+
+
+def _split_clk(
+    xp: Any, ctas: Array, block_clk: Array, piece_clk: Array, columns: ConvColumns, device: Any, constants: ConvConstants
+) -> Array:
+    """Clocks with K split over idle SMs: no quantisation, but a tail of one piece and a reduction at the end."""
+    share = ctas / device.sm_count
+    floor_clk = constants.k_step_clk * xp.minimum(columns.piece_k, columns.k)
+    work_clk = share * block_clk + xp.minimum(piece_clk, block_clk)
+    return xp.maximum(work_clk, floor_clk) + (2 + share) * constants.prologue_clk
 
 
 def _throttled(xp: Any, time_s: Array, flop: Array, columns: ConvColumns, device: Any, constants: ConvConstants) -> Array:
-    """`time_s` where the power limit allows, else stretched: power goes with the cube of the clock, time with its inverse."""
+    """`time_s` where the power limit allows it, else the geometric mean with the time that the limit sets.
+
+    Lower clocks need lower voltages, so that the loss is about the root of the excess power."""
     share = sum(mask * ENERGY_SHARE[name] for name, mask in columns.dtypes)
-    limit_s = flop * share * constants.flop_energy_j / (device.power_limit_w - device.idle_power_w)
-    return xp.where(limit_s > time_s, xp.sqrt(limit_s * time_s), time_s)
+    limit_s = flop * (share * constants.flop_energy_j) / (device.power_limit_w - device.idle_power_w)
+    return xp.sqrt(time_s * xp.maximum(time_s, limit_s))
 
 
-def _winograd_s(xp: Any, columns: ConvColumns, device: Any, constants: ConvConstants) -> tuple[Array, Array, Array]:
-    step = 2 / (constants.vector_frac * device.fp32_flop_per_clk)
-    load_clk = columns.k * columns.operand_b / constants.operand_b_per_clk
-    fused_clk = _tiles_clk(
-        xp, columns.fused_ctas, FUSED_TILES, (columns.k * step / constants.winograd_gain, None), load_clk / 2.25, None, columns.k / 2.25, device.sm_count, constants
-    )
-    fused_s = _throttled(xp, fused_clk / device.clock_hz, columns.flop / 2.25, columns, device, constants)
+def _winograd_s(xp: Any, columns: ConvColumns, device: Any, constants: ConvConstants) -> Array:
+    step_clk = 2 / (constants.vector_frac * device.fp32_flop_per_clk)
+    pass_s = constants.transform_pass_count / (constants.dram_frac * device.dram_b_per_s)
+    fused_s = _fused_s(xp, columns, step_clk, device, constants) + columns.fused_transform_b * pass_s
     load_clk = columns.k_winograd * columns.operand_b / constants.operand_b_per_clk
-    clk = _tiles_clk(xp, columns.winograd_ctas, TILES, (columns.k_winograd * step, None), load_clk, None, columns.k_winograd, device.sm_count, constants)
+    clk = _least(xp, (
+        _waves_clk(xp, ctas, tm * tn * columns.k_winograd * step_clk + (tm + tn) * load_clk, columns.k_winograd, device, constants)
+        for ctas, (tm, tn) in zip(columns.winograd_ctas, TILES, strict=True)
+    ))  # fmt: skip
     gemm_s = _throttled(xp, clk / device.clock_hz, columns.winograd_flop, columns, device, constants)
-    transform_s = constants.transform_pass_count * columns.transform_b / (constants.dram_frac * device.dram_b_per_s)
-    return fused_s, gemm_s + transform_s + NF_LAUNCH * (constants.engine_launch_s + columns.eager * (constants.eager_launch_s - constants.engine_launch_s)), transform_s
+    launches_s = 2 * constants.launch_s + _call_s(columns, constants)
+    return xp.minimum(fused_s, gemm_s + columns.transform_b * pass_s + launches_s)
 
 
-def _direct_s(columns: ConvColumns, device: Any, constants: ConvConstants, sm_hz: Array) -> Array:
+def _least(xp: Any, values: Iterable[Array]) -> Array:
+    best = None
+    for value in values:
+        best = value if best is None else xp.minimum(best, value)
+    return best
+
+
+def _fused_s(xp: Any, columns: ConvColumns, step_clk: Array, device: Any, constants: ConvConstants) -> Array:
+    k = columns.k / constants.winograd_gain
+    block_clk = 128 * 32 * k * step_clk + (128 + 32) * columns.k / 2.25 * columns.operand_b / constants.operand_b_per_clk
+    clk = _waves_clk(xp, columns.fused_ctas, block_clk, k, device, constants)
+    return _throttled(xp, clk / device.clock_hz, columns.flop / 2.25, columns, device, constants)
+
+
+def _direct_s(columns: ConvColumns, device: Any, constants: ConvConstants) -> Array:
+    """Depthwise and grouped kernels: taps on vector lanes, and every input element staged once."""
     taps_clk = columns.tap_count * 2 / (constants.tap_op_frac * device.fp32_flop_per_clk)
-    return (taps_clk + columns.element_count / constants.element_per_clk) / sm_hz + constants.prologue_clk / device.clock_hz
+    clk = (taps_clk + columns.element_count / constants.element_per_clk) / device.sm_count
+    clk = clk / (1 + columns.window * (constants.window_gain - 1))
+    return (clk + constants.prologue_clk) / device.clock_hz
 
 
 def _memory(xp: Any, columns: ConvColumns, device: Any, constants: ConvConstants) -> tuple[Array, Array]:
     """Seconds of the L2 and DRAM traffic, and the DRAM bytes."""
-    warm_b = columns.warm_l2_frac * device.l2_b
-    dram_b = xp.where(columns.io_b > warm_b, columns.io_b - warm_b, 0 * (columns.io_b - warm_b))
+    cold_b = columns.io_b - columns.warm_l2_frac * device.l2_b
+    dram_b = xp.where(cold_b > 0, cold_b, 0 * cold_b)
     l2_s = columns.io_b / (constants.l2_frac * device.l2_b_per_clk * device.sm_count * device.clock_hz)
     return l2_s + dram_b / (constants.dram_frac * device.dram_b_per_s), dram_b

@@ -1,0 +1,124 @@
+"""Options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+Pairs = tuple[str, ...]
+
+
+def pairs(texts: Sequence[str], option: str, *, example: str) -> dict[str, str]:
+    """`("a=1", "b=2")` as a mapping.
+
+    Raises:
+        click.BadParameter: a text without `=`, or a name twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.strip() and value.strip()):
+            raise click.BadParameter(f"found {text!r}; expected name=value, such as {example}", param_hint=option)
+        if name.strip() in found:
+            raise click.BadParameter(f"{name.strip()!r} is given twice", param_hint=option)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def plain_value(text: str) -> Any:
+    """Text as the number or truth value that it spells, else as it is.
+
+    >>> plain_value("8"), plain_value("0.5"), plain_value("true"), plain_value("4.8 TB/s")
+    (8, 0.5, True, '4.8 TB/s')
+    """
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _dims(_ctx: click.Context, _param: click.Parameter, texts: Pairs) -> dict[str, int]:
+    found = pairs(texts, "--dim", example="--dim height=640")
+    try:
+        return {name: int(value) for name, value in found.items()}
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; expected a whole number, such as --dim height=640", param_hint="--dim") from None
+
+
+def _plain(option: str, example: str) -> Callable[[click.Context, click.Parameter, Pairs], dict[str, Any]]:
+    def read(_ctx: click.Context, _param: click.Parameter, texts: Pairs) -> dict[str, Any]:
+        return {name: plain_value(value) for name, value in pairs(texts, option, example=example).items()}
+
+    return read
+
+
+def _device_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    from hwsim import shelf
+
+    return [name for name in shelf.devices() if name.startswith(incomplete)]
+
+
+def on_option(*, multiple: bool) -> Callable[[Any], Any]:
+    """`--on DEVICE`, once or several times."""
+    text = "A device (`hwsim targets list`) or a device file (x.yaml)" + ("; give it once a device." if multiple else ".")
+    return click.option("--on", "on", metavar="DEVICE", required=True, multiple=multiple, shell_complete=_device_names, help=text)
+
+
+_POSITIVE = click.IntRange(min=1)
+_OPTIONS = (
+    click.option("--batch", type=_POSITIVE, help="Samples an inference."),
+    click.option("--seq-len", type=_POSITIVE, help="Tokens a sample, where the network takes a sequence."),
+    click.option("--kv-len", type=_POSITIVE, help="Tokens in the cache before a decode step [default: --seq-len]."),
+    click.option("--phase", type=click.Choice(["prefill", "decode"]), help="One phase of a network that generates tokens."),
+    click.option("--dim", "dims", metavar="NAME=N", multiple=True, callback=_dims, help="Value of a symbolic dimension."),
+    click.option("--dtype", help="Number format: fp16, bf16, fp32, int8 ...; amp for autocast."),
+    click.option("--weights-dtype", help="Number format of the weights, where it differs."),
+    click.option("--runtime", help="What runs the network (GPU: eager, compile, tensorrt)."),
+    click.option("--layout", help="Memory order of images (GPU: nhwc, nchw)."),
+    click.option(
+        "--map",
+        "mapping",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_plain("--map", "--map warm_l2=1"),
+        help="A further mapping option of the family.",
+    ),
+    click.option(
+        "--set",
+        "overrides",
+        metavar="FIELD=VALUE",
+        multiple=True,
+        callback=_plain("--set", "--set dram_b_per_s='4.8 TB/s'"),
+        help="Change a quantity of the device; units are read (4.8 TB/s).",
+    ),
+    click.option("--method", default="closed-form", show_default=True, help="closed-form, or the name of a surrogate."),
+    click.option("--must-fit", is_flag=True, help="End with status 4 where the network does not fit."),
+    click.option("--allow-unsupported", is_flag=True, help="Leave operators without a rule out, and show the coverage."),
+)
+MAPPING = ("dtype", "weights_dtype", "runtime", "layout")
+
+
+def workload_options(command: Any) -> Any:
+    """Add the options that say what is to be run, and how."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def api_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `hwsim.estimate` from the values of `workload_options`.
+
+    Raises:
+        click.BadParameter: an option both by its own name and through --map.
+    """
+    mapping = {name: given[name] for name in MAPPING if given[name] is not None}
+    if twice := sorted(mapping.keys() & given["mapping"].keys()):
+        raise click.BadParameter(f"{twice[0]!r} is given twice", param_hint="--map")
+    names = ("batch", "seq_len", "kv_len", "phase", "dims", "method", "allow_unsupported")
+    return {**{name: given[name] for name in names}, "set": given["overrides"], **mapping, **given["mapping"]}

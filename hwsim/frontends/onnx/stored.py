@@ -1,0 +1,111 @@
+"""Initializers: shapes without their bytes, and the numbers of small ones."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from hwsim.errors import InputError
+from hwsim.frontends.onnx.values import MOST_KNOWN, Value, checked_shape, element_type, looks_trained
+
+_EXTERNAL = 1
+
+
+class Stored:
+    """The initializers of one model, read from memory or from beside the model file when numbers are needed."""
+
+    def __init__(self, *, directory: Path | None, where: str) -> None:
+        self.directory, self.where = directory, where
+        self._protos: dict[str, Any] = {}
+        self._arrays: dict[str, np.ndarray | None] = {}
+        self.density: dict[str, float] = {}
+        """Share of non-zeros of sparse initializers."""
+
+    def add(self, tensor: Any, *, name: str | None = None) -> Value:
+        """Register a TensorProto.
+
+        Raises:
+            InputError: an impossible shape or type, or a place outside of the model's directory.
+        """
+        name = name or tensor.name
+        where = f"{self.where}: initializer {name!r}"
+        if tensor.data_location == _EXTERNAL:
+            self._location(tensor, where=where)
+        self._protos[name] = tensor
+        return Value(checked_shape(tensor.dims, where=where), element_type(tensor.data_type, where=where), stored=name)
+
+    def add_sparse(self, sparse: Any) -> Value:
+        """Register a SparseTensorProto by its dense shape."""
+        name = sparse.values.name
+        where = f"{self.where}: sparse initializer {name!r}"
+        value = Value(checked_shape(sparse.dims, where=where), element_type(sparse.values.data_type, where=where), stored=name)
+        entries = sum(checked_shape(sparse.values.dims, where=where))
+        self.density[name] = min(1.0, entries / max(1, value.size))
+        return value
+
+    def array(self, value: Value) -> np.ndarray | None:
+        """The numbers of an initializer in its own layout; None if they are many or not present."""
+        name = value.stored
+        if name is None or name not in self._protos or value.size > MOST_KNOWN:
+            return None
+        if name not in self._arrays:
+            self._arrays[name] = self._decode(self._protos[name])
+        found = self._arrays[name]
+        return found if found is not None and found.shape == value.shape else None
+
+    def index_like(self, value: Value) -> bool:
+        """Whether the numbers of an initializer may be followed: integers, and floats that are no parameters."""
+        return not value.dtype.is_float or not looks_trained(value.stored or "")
+
+    def _decode(self, tensor: Any) -> np.ndarray | None:
+        from onnx import numpy_helper
+
+        where = f"{self.where}: tensor {tensor.name!r}"
+        if tensor.data_location == _EXTERNAL:
+            return self._external(tensor, where=where)
+        if tensor.data_type == 8:
+            return None
+        try:
+            return np.asarray(numpy_helper.to_array(tensor))
+        except Exception as error:  # noqa: BLE001 - onnx raises many kinds on damaged tensors
+            raise InputError(f"{where}: its data does not fit its shape {list(tensor.dims)} ({str(error)[:80]}). Is the file damaged?") from None
+
+    def _external(self, tensor: Any, *, where: str) -> np.ndarray | None:
+        from onnx import TensorProto
+
+        path, entries = self._location(tensor, where=where)
+        copy = TensorProto()
+        copy.CopyFrom(tensor)
+        copy.ClearField("external_data")
+        copy.data_location = TensorProto.DEFAULT
+        try:
+            with path.open("rb") as file:
+                file.seek(int(entries.get("offset", 0)))
+                copy.raw_data = file.read(min(int(entries.get("length", 16 * MOST_KNOWN)), 16 * MOST_KNOWN))
+        except OSError:
+            return None
+        except (ValueError, OverflowError):
+            raise InputError(f"{where}: offset or length of its external data is no number") from None
+        return self._decode(copy)
+
+    def _location(self, tensor: Any, *, where: str) -> tuple[Path, dict[str, str]]:
+        """Path of external data, inside of the model's directory."""
+        entries = {e.key: e.value for e in tensor.external_data}
+        place = entries.get("location", "")
+        parts = {*PurePosixPath(place).parts, *PureWindowsPath(place).parts}
+        absolute = PurePosixPath(place).is_absolute() or PureWindowsPath(place).drive or place.startswith("\\")
+        inside = self.directory is not None and not absolute and ".." not in parts and "\0" not in place
+        if not place or (self.directory is not None and not (inside and self._resolves_inside(place))):
+            raise InputError(
+                f"{where}: its data is said to lie at {place!r}; expected a file in the directory of the model. hwsim reads nothing outside of it"
+            )
+        return (self.directory or Path()) / place, entries
+
+    def _resolves_inside(self, place: str) -> bool:
+        assert self.directory is not None
+        try:
+            return (self.directory / place).resolve().is_relative_to(self.directory.resolve())
+        except (OSError, ValueError, RuntimeError):
+            return False

@@ -1,0 +1,1 @@
+"""Reports of estimates: terminal tables, HTML, JSON, trace events, data frames."""

@@ -1,0 +1,109 @@
+"""Terminal tables (rich) that are not about one estimate, and what all tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from hwsim.report import text
+from hwsim.units import format_si
+
+if TYPE_CHECKING:
+    from hwsim.estimate import Estimate
+    from hwsim.quantities import Quantity
+    from hwsim.validation import Report
+
+_STYLES = {"compute": "green", "memory": "magenta", "overhead": "yellow", "launch": "yellow", "host": "yellow"}
+
+
+def style_of(bound: str) -> str:
+    """Colour of what binds."""
+    return _STYLES.get(bound.partition(" ")[0], "blue")
+
+
+def plain_table(*headings: str, right: Sequence[int] = (), tight: bool = False) -> Table:
+    """A table with a rule under its headings; `right` are the columns set flush right; `tight`: one space between columns."""
+    padding = (0, 0) if tight else (0, 1, 0, 0)
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False, show_edge=False, header_style="bold")
+    for i, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="right" if i in right else "left", no_wrap=i in right)
+    return table
+
+
+def grid() -> Table:
+    """Two columns, label and value, without rules."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    return table
+
+
+def listing(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> Table:
+    """Rows of texts, taken literally."""
+    table = plain_table(*headings, right=right)
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    return table
+
+
+def quantity_table(quantities: Mapping[str, Quantity]) -> Table:
+    """Every number with its source."""
+    rows = [(name, text.quantity(q), q.status, "; ".join(x for x in (q.source, q.note) if x)) for name, q in quantities.items()]
+    return listing(("Quantity", "Value", "Status", "Source"), rows, right=(1,))
+
+
+ERROR_HEADINGS = ("n", "median", "mean", "p90", "bias", "rank", "roof med", "roof mean")
+
+
+def error_table(report: Report) -> Table:
+    """Errors of one validation: overall, then by group; percentages but for `n` and `rank` (Spearman); `roof`: a plain roofline."""
+    from hwsim.validation import cells
+
+    table = listing((report.suite.name, *ERROR_HEADINGS), [], right=range(1, len(ERROR_HEADINGS) + 1))
+    for row in (report.overall, *report.by_group):
+        table.add_row(*map(Text, (row.group, *cells(row))), style="bold" if row is report.overall else "")
+    return table
+
+
+def comparison_table(estimates: Sequence[Estimate]) -> Table:
+    """A row a device, totals as columns; `vs 1st` is latency relative to the first, `Per s` samples a second."""
+    headings = ("Device", "Latency", "vs 1st", "Per s", "Energy", "Power", "Memory", "Binds", "Fits")
+    table = plain_table(*headings, right=range(1, 7), tight=True)
+    for column in table.columns[-2:]:
+        column.no_wrap = True
+    for e in estimates:
+        style = "red" if text.misfits(e) else ""
+        table.add_row(*(Text(cell, style=style, overflow="fold") for cell in _comparison_cells(e, estimates[0])))
+    return table
+
+
+def _comparison_cells(e: Estimate, first: Estimate) -> list[str]:
+    return [
+        e.target,
+        format_si(e.latency_s, "s"),
+        text.ratio(e.latency_s, first.latency_s),
+        text.rate(e.throughput_per_s),
+        format_si(e.energy_j, "J"),
+        format_si(e.power_w, "W"),
+        text.memory(e),
+        next(iter(e.bound_share()), "-"),
+        "no" if text.misfits(e) else "yes",
+    ]
+
+
+def comparison_renderable(estimates: Sequence[Estimate]) -> list[Any]:
+    """What `hwsim compare` prints."""
+    first = estimates[0]
+    title = Text.assemble((first.model, "bold"), f"; {text.shape(first)}; {text.mapping(first)}".rstrip("; "))
+    parts: list[Any] = [title, Text(), comparison_table(estimates)]
+    if any(e.decode is not None for e in estimates):
+        parts += [Text(), Text("Decode, one token"), comparison_table([e.decode for e in estimates if e.decode is not None])]
+    notes = [f"{e.target}: {text.verdict(e)}" for e in estimates if text.misfits(e)]
+    notes += [f"warning: {e.target}: {line}" for e in estimates for line in e.warnings]
+    validated = [e.target for e in estimates if e.latency_interval.validated]
+    notes.append(f"latency validated on: {', '.join(validated)}" if validated else "latency: not validated")
+    return [*parts, Text(), *(Text(n, style="red" if "does not fit" in n else "dim") for n in notes)]

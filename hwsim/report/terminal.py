@@ -1,0 +1,149 @@
+"""Estimates as terminal tables (rich)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from hwsim.report import text
+from hwsim.report.fold import Block, default_depth, fold, slowest
+from hwsim.report.tables import grid, plain_table, style_of
+from hwsim.units import format_si
+
+if TYPE_CHECKING:
+    from hwsim.estimate import Estimate, Interval
+
+BAR_WIDTH = 7
+MEMORY_BAR_WIDTH = 20
+TOP = 25
+
+
+def estimate_renderable(estimate: Estimate, *, depth: int | None = None, top: int = TOP, quiet: bool = False) -> Any:
+    """What `hwsim estimate` prints.
+
+    Args:
+        depth: parts of the module path that a row of the layer table keeps; by default the most that gives 25 rows or fewer.
+        top: rows of the layer table, the slowest ones.
+        quiet: totals and warnings only.
+    """
+    parts = [header(estimate), Text(), totals(estimate)]
+    if not quiet:
+        parts += [Text(), layer_table(estimate, depth=depth, top=top), *_sources(estimate)]
+    parts += _warnings(estimate)
+    if not quiet:
+        parts += [Text(), Text("More: --depth 1, --top 5, --json, --html report.html, --trace trace.json", style="dim")]
+    return Group(*parts)
+
+
+def header(estimate: Estimate) -> Text:
+    """Model, device, batch, mapping, method."""
+    line = Text.assemble((estimate.model, "bold"), " on ", (estimate.target, "bold"))
+    words = [text.shape(estimate), text.mapping(estimate), estimate.method]
+    return line.append("\n" + "; ".join(w for w in words if w), style="dim")
+
+
+def totals(estimate: Estimate) -> Table:
+    """Latency, throughput, energy, memory, verdict, what binds."""
+    table = grid()
+    for label, value, style in _total_rows(estimate):
+        table.add_row(Text(label, style="cyan"), Text(value, style=style))
+    return table
+
+
+def _total_rows(e: Estimate) -> Iterator[tuple[str, str, str]]:
+    yield _latency_label(e), _with_interval(e.latency_s, "s", e.latency_interval), "bold"
+    if e.decode is not None:
+        yield "Time per output token", _with_interval(e.decode.latency_s, "s", e.decode.latency_interval), "bold"
+    yield "Throughput", text.throughput(e), ""
+    if e.decode is not None:
+        yield "Decode throughput", text.throughput(e.decode), ""
+    yield from _energy_rows(e)
+    yield from _memory_rows(e)
+    yield "Verdict", text.verdict(e), "bold red" if text.misfits(e) else "bold green"
+    yield "Binds", _shares(e), ""
+    if e.decode is not None:
+        yield "Decode binds", _shares(e.decode), ""
+    if e.coverage_frac < 1:
+        yield "Coverage", f"{text.percent(e.coverage_frac)} of the nodes; without a rule: {_left_out(e)}", "bold yellow"
+
+
+def _latency_label(e: Estimate) -> str:
+    if e.phase == "prefill":
+        return "Time to first token"
+    return "Time per output token" if e.phase == "decode" else "Latency"
+
+
+def _with_interval(value: float, unit: str, interval: Interval) -> str:
+    return f"{format_si(value, unit)}   {text.interval(interval, unit)}"
+
+
+def _energy_rows(e: Estimate) -> Iterator[tuple[str, str, str]]:
+    yield "Energy", _with_interval(e.energy_j, "J", e.energy_interval), ""
+    if e.decode is not None:
+        yield "Energy per output token", _with_interval(e.decode.energy_j, "J", e.decode.energy_interval), ""
+    yield "Mean power", format_si(e.power_w, "W"), ""
+
+
+def _memory_rows(e: Estimate) -> Iterator[tuple[str, str, str]]:
+    fullest = max((x for x in (e, e.decode) if x is not None), key=lambda x: float(x.memory.total_b))
+    frac, memory = text.used_frac(fullest), fullest.memory
+    total = format_si(float(memory.total_b), "B")
+    if frac is None:
+        yield "Memory", total, ""
+    else:
+        bar = text.bar(frac, MEMORY_BAR_WIDTH).ljust(MEMORY_BAR_WIDTH, "░")
+        yield "Memory", f"{total} of {format_si(float(memory.capacity_b), 'B')}  {bar} {text.percent(frac)}", ""
+    named = {"weights": memory.weights_b, "activations": memory.activations_b, "state": memory.state_b, "reserved": memory.reserved_b}
+    yield "", ", ".join(f"{name} {format_si(float(b), 'B')}" for name, b in named.items() if float(b) > 0), "dim"
+    for name, item in e.cost.resources.items():
+        yield name, f"{float(item.used):,.0f} of {float(item.available):,.0f}", ""
+
+
+def _shares(e: Estimate) -> str:
+    return ", ".join(f"{name} {text.percent(frac)}" for name, frac in e.bound_share().items()) or "nothing"
+
+
+def _left_out(e: Estimate) -> str:
+    kinds = dict.fromkeys(str(n.attrs.get("operator", "?")) for n in e.program.graph.unsupported)
+    return ", ".join(kinds)
+
+
+def layer_table(estimate: Estimate, *, depth: int | None = None, top: int = TOP) -> Table:
+    """Blocks of layers in schedule order."""
+    depth = default_depth(estimate.layers) if depth is None else depth
+    blocks, others = slowest(fold(estimate.layers, depth=depth), top=top)
+    table = plain_table(
+        f"Layers (depth {depth})", "Time", "Share", "", "Energy", "MACs", "Bytes", "Bound", right=(1, 2, 4, 5, 6), tight=True
+    )
+    total = sum(layer.latency_s for layer in estimate.layers) or 1.0
+    for block in blocks:
+        table.add_row(*_cells(block, total))
+    if others is not None:
+        table.add_row(*_cells(others, total), style="dim")
+    return table
+
+
+def _cells(block: Block, total_s: float) -> list[Text]:
+    frac, style = block.latency_s / total_s, style_of(block.bound)
+    plain = [format_si(block.latency_s, "s"), text.percent(frac)]
+    counts = [format_si(block.energy_j, "J"), text.count(block.macs), format_si(block.bytes_b, "B")]
+    name = Text(block.name, overflow="fold")
+    return [name, *map(Text, plain), Text(text.bar(frac, BAR_WIDTH), style=style), *map(Text, counts), Text(block.bound, style=style)]
+
+
+def _sources(estimate: Estimate) -> list[Any]:
+    if not estimate.facts:
+        return []
+    table = plain_table("Constants that matter", "Value", "Status", "Source", right=(1,))
+    for name, q in estimate.facts.items():
+        table.add_row(*(Text(cell, overflow="fold") for cell in (name, text.quantity(q), q.status, q.source)))
+    return [Text(), table]
+
+
+def _warnings(estimate: Estimate) -> list[Any]:
+    found = dict.fromkeys([*estimate.warnings, *(estimate.decode.warnings if estimate.decode else ())])
+    return [Text(), *(Text(f"warning: {line}", style="yellow") for line in found)] if found else []

@@ -1,0 +1,139 @@
+"""Cost of a program on a GPU: a pure array function of tables, device quantities and mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hwsim.arrays import Array, namespace
+from hwsim.cost import Cost, Parts, Program, Table
+from hwsim.targets.gpu.constants import GpuConstants
+from hwsim.targets.gpu.kernels.attention import attention_time
+from hwsim.targets.gpu.kernels.common import KernelTime
+from hwsim.targets.gpu.kernels.conv import conv_time
+from hwsim.targets.gpu.kernels.gemm import gemm_time
+from hwsim.targets.gpu.kernels.streaming import streaming_time
+from hwsim.targets.gpu.mapping import GpuMapping
+from hwsim.targets.gpu.power import op_energy_j, vector_energy_j
+from hwsim.targets.gpu.runtimes import runtime
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Parts of the rows of one table."""
+
+    compute_s: Array
+    memory_s: Array
+    overhead_s: Array
+    op_j: Array
+    """Energy of the arithmetic."""
+    dram_b: Array
+    flop: Array
+
+
+def program_cost(program: Program, *, device: Any, mapping: GpuMapping, constants: GpuConstants) -> Cost:
+    """Latency, energy and memory; device quantities are scalars or `(points, 1)`."""
+    parts = [_table_rows(table, device=device, mapping=mapping, constants=constants) for table in program.tables]
+    xp = namespace(*(p.dram_b for p in parts), device.sm_count, device.dram_b_per_s)
+    compute, memory, overhead, op_j, dram_b, flop = (_joined(xp, [getattr(p, name) for p in parts], program.tables) for name in vars(parts[0]))
+    counts = xp.concat([xp.asarray(table.count) for table in program.tables])
+    rows = overhead + xp.maximum(compute, memory)
+    busy = xp.sum(rows * counts, axis=-1)
+    host = _host_s(program, mapping, constants)
+    latency = xp.maximum(busy, xp.asarray(host, dtype=busy.dtype))
+    row_j, energy = _energy(xp, rows, op_j, dram_b, counts, latency, busy, device=device, constants=constants)
+    return Cost(
+        latency_s=latency,
+        interval_s=latency,
+        row_latency_s=rows,
+        row_parts_s=Parts(compute=compute, memory=memory, overhead=overhead),
+        energy_j=energy,
+        row_energy_j=row_j,
+        memory=replace(program.memory, capacity_b=_flat(device.dram_b)),
+        extra={"flop": xp.sum(flop * counts, axis=-1), "dram_b": xp.sum(dram_b * counts, axis=-1), "host_s": host},
+    )
+
+
+def _flat(value: Array) -> Array:
+    return value if isinstance(value, int | float) else value[:, 0]
+
+
+def _host_s(program: Program, mapping: GpuMapping, constants: GpuConstants) -> float:
+    """Time that the host needs to launch everything; nothing where a recorded graph is replayed."""
+    if runtime(mapping.runtime).graph_launch:
+        return 0.0
+    each = constants.networks.eager_host_s if mapping.runtime == "eager" else constants.networks.compile_host_s
+    return each * float(sum(table.count.sum() for table in program.tables))
+
+
+def _joined(xp: Any, parts: list[Array], tables: Sequence[Table]) -> Array:
+    """Rows of all tables along the last axis, broadcast to the common points."""
+    shapes = [getattr(p, "shape", ()) for p in parts]
+    points = next((s[0] for s in shapes if len(s) == 2 and s[0] != 1), None)
+    rows = [len(table.count) for table in tables]
+    wide = [xp.broadcast_to(xp.asarray(p), (n,) if points is None else (points, n)) for p, n in zip(parts, rows, strict=True)]
+    return xp.concat(wide, axis=-1) if len(wide) > 1 else wide[0]
+
+
+def _table_rows(table: Table, *, device: Any, mapping: GpuMapping, constants: GpuConstants) -> _Rows:
+    time = TIMES[table.kind](table.columns, device=device, constants=getattr(constants, _CONSTANTS[table.kind]))
+    scale = _scale(table, mapping, constants)
+    op_j = time.flop * _op_j(table, device=device, constants=constants)
+    return _Rows(time.compute_s * scale, time.memory_s * scale, time.overhead_s, op_j, time.dram_b, time.flop)
+
+
+TIMES: dict[str, Any] = {"gemm": gemm_time, "conv": conv_time, "attention": attention_time, "stream": streaming_time}
+_CONSTANTS = {"gemm": "gemm", "conv": "conv", "attention": "attention", "stream": "streaming"}
+
+
+def _scale(table: Table, mapping: GpuMapping, constants: GpuConstants) -> Array:
+    """Time inside a network relative to the single kernel."""
+    n = constants.networks
+    if table.kind != "conv":
+        return {"gemm": n.gemm, "attention": n.attention, "stream": n.stream}[table.kind]
+    if mapping.runtime == "tensorrt":
+        return 1.0
+    layout = n.nchw_conv if mapping.layout == "nchw" else 1.0
+    grouped = table.columns.direct
+    return layout * (grouped * n.eager_depthwise + (1.0 - grouped) * n.eager_conv)
+
+
+def _op_j(table: Table, *, device: Any, constants: GpuConstants) -> Array:
+    """Energy of one operation of each row."""
+    if table.kind == "stream":
+        return _vector_j("fp32", device, constants)
+    masks = table.columns.dtypes if table.kind == "conv" else table.columns.rates
+    return sum(mask * _format_j(name, device, constants) for name, mask in masks)
+
+
+def _format_j(name: str, device: Any, constants: GpuConstants) -> Array:
+    if device.uses_tensor(name):
+        return op_energy_j(name, device=device, op_j=constants.power.op_j, share=constants.power.op_share)
+    return _vector_j(name, device, constants)
+
+
+def _vector_j(name: str, device: Any, constants: GpuConstants) -> Array:
+    gemm = constants.gemm
+    return vector_energy_j(name, device=device, at_16nm_j=gemm.vector_op_j, exponent=gemm.node_exponent)
+
+
+def _energy(
+    xp: Any, rows: Array, op_j: Array, dram_b: Array, counts: Array, latency: Array, busy: Array, *, device: Any, constants: GpuConstants
+) -> tuple[Array, Parts]:
+    """Energy of each row and of the whole, each kernel's mean power capped by the limit."""
+    power = constants.power
+    base_w = xp.maximum(device.idle_power_w + 0.0 * rows, power.static_frac * device.power_limit_w + 0.0 * rows)
+    static_j, memory_j = base_w * rows, power.dram_j_per_b * dram_b
+    dynamic = op_j + memory_j
+    room_j = xp.maximum(device.power_limit_w * rows - static_j, 0.0 * rows)
+    capped = xp.minimum(xp.ones_like(rows), room_j / xp.maximum(dynamic, 1e-30 + 0.0 * rows))
+    idle_s = latency - busy
+    total = [xp.sum(part * counts, axis=-1) for part in (op_j * capped, memory_j * capped, static_j)]
+    waiting = idle_s * _flat(device.idle_power_w)
+    return static_j + dynamic * capped, Parts(compute=total[0], memory=total[1], static=total[2] + waiting)
+
+
+def kernel_time(table: Table, *, device: Any, constants: GpuConstants) -> KernelTime:
+    """Time of one table's kernels as single kernels, without the network's scale."""
+    return TIMES[table.kind](table.columns, device=device, constants=getattr(constants, _CONSTANTS[table.kind]))

@@ -1,0 +1,189 @@
+"""A GPU as the cost functions see it: rates a clock and SM, bandwidths, sizes, power."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from hwsim import shelf
+from hwsim.arrays import Array
+from hwsim.dtypes import DType, dtype
+from hwsim.errors import InputError, UnknownName
+from hwsim.quantities import Field, Quantity, decode_all
+from hwsim.units import parse
+
+FIELDS: Mapping[str, Field] = {
+    "sm_count": Field("1", doc="streaming multiprocessors (NVIDIA) or compute units (AMD)"),
+    "clock_hz": Field("Hz", doc="clock that the peak rates of the datasheet are stated for"),
+    "fp64_flop_per_clk": Field("FLOP/clk", required=False, doc="vector units, a clock and SM; a fused multiply-add is 2"),
+    "fp32_flop_per_clk": Field("FLOP/clk", doc="vector units, a clock and SM"),
+    "fp16_flop_per_clk": Field("FLOP/clk", required=False, doc="vector units, packed"),
+    "fp64_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="tensor (matrix) units, dense; 0 where there are none"),
+    "fp32_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="matrix units in full fp32 (AMD)"),
+    "tf32_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="tensor units"),
+    "fp16_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="tensor units, fp32 accumulation"),
+    "bf16_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="tensor units, fp32 accumulation"),
+    "fp8_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="tensor units, fp32 accumulation"),
+    "fp4_tensor_flop_per_clk": Field("FLOP/clk", required=False, doc="tensor units"),
+    "int8_tensor_op_per_clk": Field("OP/clk", required=False, doc="tensor units, or dp4a on vector units"),
+    "int4_tensor_op_per_clk": Field("OP/clk", required=False, doc="tensor units"),
+    "special_op_per_clk": Field("OP/clk", required=False, default=16.0, doc="exp, rsqrt ... a clock and SM"),
+    "dram_b_per_s": Field("B/s", doc="DRAM bandwidth"),
+    "dram_b": Field("B", doc="DRAM capacity"),
+    "l2_b": Field("B", doc="last-level cache"),
+    "l2_b_per_clk": Field("B/clk", required=False, default=64.0, doc="L2 bandwidth a clock and SM"),
+    "shared_b": Field("B", required=False, default=65536.0, doc="shared memory an SM"),
+    "register_b": Field("B", required=False, default=262144.0, doc="register file an SM"),
+    "power_limit_w": Field("W", doc="power limit of the board"),
+    "idle_power_w": Field("W", required=False, default=40.0, doc="power of the board with a context open and nothing running"),
+}
+"""Every quantity of a GPU: unit, whether a description must state it, default, meaning."""
+
+_FALLBACK = {
+    "fp64": ("fp64_tensor_flop_per_clk", "fp64_flop_per_clk", "fp32_flop_per_clk"),
+    "fp32": ("fp32_tensor_flop_per_clk", "fp32_flop_per_clk"),
+    "tf32": ("tf32_tensor_flop_per_clk", "fp32_tensor_flop_per_clk", "fp32_flop_per_clk"),
+    "fp16": ("fp16_tensor_flop_per_clk", "fp16_flop_per_clk", "fp32_flop_per_clk"),
+    "bf16": ("bf16_tensor_flop_per_clk", "fp32_flop_per_clk"),
+    "fp8": ("fp8_tensor_flop_per_clk", "fp16_tensor_flop_per_clk", "fp16_flop_per_clk", "fp32_flop_per_clk"),
+    "fp4": ("fp4_tensor_flop_per_clk", "fp8_tensor_flop_per_clk", "fp16_tensor_flop_per_clk", "fp32_flop_per_clk"),
+    "int8": ("int8_tensor_op_per_clk", "fp16_tensor_flop_per_clk", "fp32_flop_per_clk"),
+    "int4": ("int4_tensor_op_per_clk", "int8_tensor_op_per_clk", "fp16_tensor_flop_per_clk", "fp32_flop_per_clk"),
+}
+"""Units by format, best first; a device uses the first one that it has."""
+_VECTOR = {"fp64": ("fp64_flop_per_clk", "fp32_flop_per_clk"), "fp16": ("fp16_flop_per_clk", "fp32_flop_per_clk")}
+
+
+def arithmetic_class(name: str | DType) -> str:
+    """The key of `_FALLBACK` for a format: narrow integers and fixed point take the next wider unit."""
+    fmt = dtype(name)
+    for prefix in ("fp8", "fp4"):
+        if fmt.name.startswith(prefix):
+            return prefix
+    if fmt.name in _FALLBACK:
+        return fmt.name
+    if fmt.is_float:
+        return "fp32"
+    return next((k for bits, k in ((4, "int4"), (8, "int8"), (16, "fp16")) if fmt.bits <= bits), "fp32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuDevice:
+    """Rates and sizes of a GPU. Every number is a scalar or an array of shape `(points, 1)`; units as in `FIELDS`.
+
+    >>> GpuDevice.from_shelf("a100-sxm-80gb").peak_op_per_s("fp16") / 1e12
+    311.86944
+    """
+
+    name: str
+    vendor: str = "generic"
+    architecture: str = "generic"
+    sm_count: Array
+    clock_hz: Array
+    fp64_flop_per_clk: Array = 0.0
+    fp32_flop_per_clk: Array
+    fp16_flop_per_clk: Array = 0.0
+    fp64_tensor_flop_per_clk: Array = 0.0
+    fp32_tensor_flop_per_clk: Array = 0.0
+    tf32_tensor_flop_per_clk: Array = 0.0
+    fp16_tensor_flop_per_clk: Array = 0.0
+    bf16_tensor_flop_per_clk: Array = 0.0
+    fp8_tensor_flop_per_clk: Array = 0.0
+    fp4_tensor_flop_per_clk: Array = 0.0
+    int8_tensor_op_per_clk: Array = 0.0
+    int4_tensor_op_per_clk: Array = 0.0
+    special_op_per_clk: Array = 16.0
+    dram_b_per_s: Array
+    dram_b: Array
+    l2_b: Array
+    l2_b_per_clk: Array = 64.0
+    shared_b: Array = 65536.0
+    register_b: Array = 262144.0
+    power_limit_w: Array
+    idle_power_w: Array = 40.0
+    check: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
+    """Peak rates of the datasheet in operations a second by format, to check the rates a clock against."""
+    sources: Mapping[str, Quantity] = field(default_factory=dict, compare=False, repr=False)
+
+    family = "gpu"
+
+    @classmethod
+    def from_shelf(cls, name: str) -> GpuDevice:
+        """The device called `name`, or described by the YAML file at that path.
+
+        Raises:
+            UnknownName: no such device, or an unknown field in its file.
+            InputError: a field is missing or wrong.
+        """
+        raw = shelf.description(name, family="gpu")
+        for key in raw:
+            if key not in _TOP:
+                raise UnknownName(f"key in {name}:", key, _TOP)
+        found = decode_all(raw.get("fields", {}), FIELDS, sources=raw.get("sources", {}), where=name)
+        peaks = {arithmetic: parse(value, "") if not isinstance(value, str) else _peak(value) for arithmetic, value in raw.get("check", {}).items()}
+        return cls(
+            name=str(raw.get("name", name)),
+            vendor=raw.get("vendor", "generic"),
+            architecture=raw.get("architecture", "generic"),
+            check=peaks,
+            sources=found,
+            **{key: quantity.value for key, quantity in found.items()},
+        )
+
+    def with_overrides(self, overrides: Mapping[str, Any], /) -> GpuDevice:
+        """A copy with other quantities; text carries units (`"4.8 TB/s"`), arrays are columns of points.
+
+        Raises:
+            UnknownName: no such field.
+            InputError: a wrong unit or a value below 0.
+        """
+        changed: dict[str, Any] = {}
+        for key, value in overrides.items():
+            if key not in FIELDS:
+                raise UnknownName("quantity of a GPU", key, FIELDS)
+            changed[key] = self._override(key, value)
+        given = {k: Quantity(v, FIELDS[k].unit, "given by the caller", "given") for k, v in changed.items()}
+        return replace(self, **changed, sources={**self.sources, **given})
+
+    @staticmethod
+    def _override(key: str, value: Any) -> Array:
+        if not isinstance(value, str | int | float):
+            return value
+        try:
+            number = parse(value, FIELDS[key].unit)
+        except InputError as error:
+            raise InputError(f"quantity {key!r}: {error}") from None
+        if not number > 0 and (FIELDS[key].required or number < 0):
+            raise InputError(f"quantity {key!r}: found {value!r}; expected more than 0")
+        return number
+
+    def op_per_clk(self, name: str | DType, *, tensor: bool = True) -> Array:
+        """Operations a clock and SM in a format, on the best unit that the device has (`tensor=False`: vector units)."""
+        kind = arithmetic_class(name)
+        order = _FALLBACK[kind] if tensor else _VECTOR.get(kind, ("fp32_flop_per_clk",))
+        for key in order:
+            rate = getattr(self, key)
+            if not isinstance(rate, int | float) or rate > 0:
+                return rate
+        return self.fp32_flop_per_clk
+
+    def uses_tensor(self, name: str | DType) -> bool:
+        """Whether products in a format run on tensor units."""
+        first = _FALLBACK[arithmetic_class(name)][0]
+        rate = getattr(self, first)
+        return "tensor" in first and (not isinstance(rate, int | float) or rate > 0)
+
+    def peak_op_per_s(self, name: str | DType, *, tensor: bool = True) -> Array:
+        """Dense peak of the device in a format, operations a second."""
+        return self.sm_count * self.clock_hz * self.op_per_clk(name, tensor=tensor)
+
+
+_TOP = ("name", "family", "vendor", "architecture", "summary", "released", "sources", "fields", "check", "aliases")
+
+
+def _peak(text: str) -> float:
+    return parse(text, "OP/s" if "OP/s" in text and "FLOP/s" not in text else "FLOP/s")
+
+
+NUMERIC = tuple(f.name for f in fields(GpuDevice) if f.name in FIELDS)
