@@ -46,7 +46,7 @@ def load(
 
 
 def _frontend(model: Any) -> Any:
-    for name in sorted(plugins.available("hwsim.frontends")):
+    for name in sorted(plugins.available("hwsim.frontends"), reverse=True):
         candidate = plugins.load("hwsim.frontends", name)
         if candidate.accepts(model):
             return candidate

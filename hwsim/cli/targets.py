@@ -70,9 +70,11 @@ def show(name: str, as_json: bool) -> None:
         return output.show_json(_plain(target.family, device))
     from rich.text import Text
 
-    from hwsim.report.tables import quantity_table
+    from hwsim.report.tables import quantity_tables
 
-    output.show(Text.assemble((device.name, "bold"), f" ({target.family}: {target.summary})"), "", quantity_table(device.sources))
+    output.show(
+        Text.assemble((device.name, "bold"), f" ({target.family}: {target.summary})"), "", *quantity_tables("Quantity", device.sources)
+    )
     return None
 
 
@@ -101,9 +103,9 @@ def check(file: str, as_json: bool) -> None:
     assumed = {name: q for name, q in device.sources.items() if q.status == "assumed"}
     if as_json:
         return output.show_json({**_plain(target.family, device), "assumed": sorted(assumed)})
-    from hwsim.report.tables import quantity_table
+    from hwsim.report.tables import quantity_tables
 
     output.show(f"{file}: a valid {target.family} device, {len(device.sources)} quantities, {len(assumed)} of them assumed")
     if assumed:
-        output.show("", quantity_table(assumed))
+        output.show("", *quantity_tables("Quantity", assumed))
     return None

@@ -37,12 +37,18 @@ def comparison_html(estimates: Sequence[Estimate]) -> str:
     heading = (
         f'<h1>{escape(first.model)}</h1><p class="sub">{escape("; ".join(filter(None, (text.shape(first), text.mapping(first)))))}</p>'
     )
-    latency = _device_bars([(e, e.latency_s) for e in estimates], "s")
-    energy = _device_bars([(e, e.energy_j) for e in estimates], "J")
-    steps = [(e, e.decode.latency_s) for e in estimates if e.decode is not None]
-    decode = _section("Time per output token", _device_bars(steps, "s")) if steps else ""
-    body = [heading, _section("Totals", _totals(estimates)), _section("Latency", latency), decode, _section("Energy", energy)]
-    return page(f"{first.model}: comparison", [*body, *(_warnings(e) for e in estimates)])
+    latency = _device_bars([_latency_bar(e) for e in estimates], "s")
+    energy = _device_bars([_energy_bar(e) for e in estimates], "J")
+    decode = _device_bars([_latency_bar(e.decode) for e in estimates if e.decode is not None], "s")
+    body = [
+        heading,
+        _section("Totals", _totals(estimates)),
+        _section("Latency", latency, "Colours: what binds the kernels."),
+        _section("Time per output token", decode, "Colours: what binds the kernels."),
+        _section("Energy", energy),
+        *(_warnings(e) for e in estimates),
+    ]
+    return page(f"{first.model}: comparison", body)
 
 
 def page(title: str, body: Iterable[str]) -> str:
@@ -166,7 +172,7 @@ def _layer_row(position: int, layer: Layer, total_s: float) -> str:
 
 
 def _sources(e: Estimate) -> str:
-    rows = [(name, text.quantity(q), q.status, "; ".join(x for x in (q.source, q.note) if x)) for name, q in e.facts.items()]
+    rows = [(name, text.quantity(q), q.status, text.source_of(q)) for name, q in e.facts.items()]
     return _section("Constants that matter", plain_table(("Quantity", "Value", "Status", "Source"), rows)) if rows else ""
 
 
@@ -197,11 +203,23 @@ def _totals_row(e: Estimate, first: Estimate) -> list[str]:
     ]
 
 
-def _device_bars(values: Sequence[tuple[Estimate, float]], unit: str) -> str:
-    rows = [_device_bar(e, value, unit) for e, value in values]
-    return svg.bars(rows, unit=unit)
+def _device_bars(rows: Sequence[svg.Bar], unit: str) -> str:
+    return legend(dict.fromkeys(name for row in rows for name in row.parts)) + svg.bars(rows, unit=unit) if rows else ""
 
 
-def _device_bar(e: Estimate, value: float, unit: str) -> svg.Bar:
-    shown = format_si(value, unit)
-    return svg.Bar(e.target, {next(iter(e.bound_share()), "other"): value}, value, shown, f"{e.target}\n{shown}")
+def _latency_bar(e: Estimate) -> svg.Bar:
+    """The latency, split by what binds the kernels."""
+    shown = format_si(e.latency_s, "s")
+    shares = {name: frac * e.latency_s for name, frac in e.bound_share().items()}
+    return svg.Bar(e.target, shares, e.latency_s, shown, _tip(e.target, shown, shares, "s"))
+
+
+def _energy_bar(e: Estimate) -> svg.Bar:
+    """The energy by its parts."""
+    shown = format_si(e.energy_j, "J")
+    parts = {name: float(value) for name, value in e.cost.energy_j.items() if float(value) > 0}
+    return svg.Bar(e.target, parts, e.energy_j, shown, _tip(e.target, shown, parts, "J"))
+
+
+def _tip(name: str, total: str, parts: Mapping[str, float], unit: str) -> str:
+    return "\n".join([name, total, *(f"{part} {format_si(value, unit)}" for part, value in parts.items())])

@@ -34,9 +34,9 @@ def plain_table(*headings: str, right: Sequence[int] = (), tight: bool = False) 
     return table
 
 
-def grid() -> Table:
+def grid(*, gap: int = 2) -> Table:
     """Two columns, label and value, without rules."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, gap))
     table.add_column(no_wrap=True)
     table.add_column()
     return table
@@ -50,10 +50,17 @@ def listing(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: Se
     return table
 
 
-def quantity_table(quantities: Mapping[str, Quantity]) -> Table:
-    """Every number with its source."""
-    rows = [(name, text.quantity(q), q.status, "; ".join(x for x in (q.source, q.note) if x)) for name, q in quantities.items()]
-    return listing(("Quantity", "Value", "Status", "Source"), rows, right=(1,))
+def quantity_tables(heading: str, quantities: Mapping[str, Quantity]) -> list[Any]:
+    """Every number with its status and the number of its source, and the sources below."""
+    sources = {source: f"[{i}]" for i, source in enumerate(dict.fromkeys(map(text.source_of, quantities.values())), start=1)}
+    table = plain_table(heading, "Value", "Range", "Status", "Source", right=(1, 2))
+    for name, q in quantities.items():
+        cells = (name, text.value_of(q), text.range_of(q), q.status, sources[text.source_of(q)])
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
+    notes = grid(gap=1)
+    for source, mark in sources.items():
+        notes.add_row(Text(mark, style="dim"), Text(source, style="dim"))
+    return [table, Text(), notes]
 
 
 ERROR_HEADINGS = ("n", "median", "mean", "p90", "bias", "rank", "roof med", "roof mean")

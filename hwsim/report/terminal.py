@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hwsim.report import text
 from hwsim.report.fold import Block, default_depth, fold, slowest
-from hwsim.report.tables import grid, plain_table, style_of
+from hwsim.report.tables import grid, plain_table, quantity_tables, style_of
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
@@ -136,12 +136,7 @@ def _cells(block: Block, total_s: float) -> list[Text]:
 
 
 def _sources(estimate: Estimate) -> list[Any]:
-    if not estimate.facts:
-        return []
-    table = plain_table("Constants that matter", "Value", "Status", "Source", right=(1,))
-    for name, q in estimate.facts.items():
-        table.add_row(*(Text(cell, overflow="fold") for cell in (name, text.quantity(q), q.status, q.source)))
-    return [Text(), table]
+    return [Text(), *quantity_tables("Constants that matter", estimate.facts)] if estimate.facts else []
 
 
 def _warnings(estimate: Estimate) -> list[Any]:

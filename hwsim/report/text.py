@@ -97,17 +97,30 @@ def ratio(value: float, reference: float) -> str:
 
 def quantity(q: Quantity) -> str:
     """Value with unit, and its range where known."""
-    if not isinstance(q.value, int | float):
-        return str(q.value)
-    known = "" if q.low is None or q.high is None else f" ({number(q.low, q.unit)} to {number(q.high, q.unit)})"
-    return number(q.value, q.unit) + known
+    return f"{value_of(q)} ({range_of(q)})" if range_of(q) else value_of(q)
+
+
+def value_of(q: Quantity) -> str:
+    """Value with unit."""
+    return number(q.value, q.unit) if isinstance(q.value, int | float) else str(q.value)
+
+
+def range_of(q: Quantity) -> str:
+    """Range with unit; empty where it is not known."""
+    return "" if q.low is None or q.high is None else f"{number(q.low, q.unit)} to {number(q.high, q.unit)}"
+
+
+def source_of(q: Quantity) -> str:
+    """Source, with the remark."""
+    return "; ".join(x for x in (q.source, q.note) if x)
 
 
 def number(value: float, unit: str) -> str:
-    """A value with its unit; plain numbers without a prefix."""
-    if unit in ("", "1") or value == 0:
+    """A value with its unit in at most four digits; plain numbers and rates a clock without a prefix."""
+    if unit in ("", "1") or unit.endswith("/clk") or value == 0:
         return f"{value:,.6g}" + (f" {unit}" if unit not in ("", "1") else "")
-    return format_si(value, unit, digits=4)
+    digits, _, prefixed = format_si(value, unit, digits=4).partition(" ")
+    return f"{digits.rstrip('0').rstrip('.') if '.' in digits else digits} {prefixed}"
 
 
 def memory(estimate: Estimate) -> str:

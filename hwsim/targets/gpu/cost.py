@@ -15,7 +15,7 @@ from hwsim.targets.gpu.kernels.conv import conv_time
 from hwsim.targets.gpu.kernels.gemm import gemm_time
 from hwsim.targets.gpu.kernels.streaming import streaming_time
 from hwsim.targets.gpu.mapping import GpuMapping
-from hwsim.targets.gpu.power import op_energy_j, vector_energy_j
+from hwsim.targets.gpu.power import kernel_energy, vector_energy_j
 from hwsim.targets.gpu.runtimes import runtime
 
 
@@ -30,28 +30,30 @@ class _Rows:
     """Energy of the arithmetic."""
     dram_b: Array
     flop: Array
+    peak_s: Array
+    """Seconds of the arithmetic at the peak of its unit."""
 
 
 def program_cost(program: Program, *, device: Any, mapping: GpuMapping, constants: GpuConstants) -> Cost:
     """Latency, energy and memory; device quantities are scalars or `(points, 1)`."""
     parts = [_table_rows(table, device=device, mapping=mapping, constants=constants) for table in program.tables]
     xp = namespace(*(p.dram_b for p in parts), device.sm_count, device.dram_b_per_s)
-    compute, memory, overhead, op_j, dram_b, flop = (_joined(xp, [getattr(p, name) for p in parts], program.tables) for name in vars(parts[0]))
+    joined = _Rows(**{name: _joined(xp, [getattr(p, name) for p in parts], program.tables) for name in vars(parts[0])})
     counts = xp.concat([xp.asarray(table.count) for table in program.tables])
-    rows = overhead + xp.maximum(compute, memory)
+    rows = joined.overhead_s + xp.maximum(joined.compute_s, joined.memory_s)
     busy = xp.sum(rows * counts, axis=-1)
     host = _host_s(program, mapping, constants)
     latency = xp.maximum(busy, xp.asarray(host, dtype=busy.dtype))
-    row_j, energy = _energy(xp, rows, op_j, dram_b, counts, latency, busy, device=device, constants=constants)
+    row_j, energy = _energy(xp, rows, joined, counts, latency - busy, device=device, constants=constants)
     return Cost(
         latency_s=latency,
         interval_s=latency,
         row_latency_s=rows,
-        row_parts_s=Parts(compute=compute, memory=memory, overhead=overhead),
+        row_parts_s=Parts(compute=joined.compute_s, memory=joined.memory_s, overhead=joined.overhead_s),
         energy_j=energy,
         row_energy_j=row_j,
         memory=replace(program.memory, capacity_b=_flat(device.dram_b)),
-        extra={"flop": xp.sum(flop * counts, axis=-1), "dram_b": xp.sum(dram_b * counts, axis=-1), "host_s": host},
+        extra={"flop": xp.sum(joined.flop * counts, axis=-1), "dram_b": xp.sum(joined.dram_b * counts, axis=-1), "host_s": host},
     )
 
 
@@ -79,8 +81,8 @@ def _joined(xp: Any, parts: list[Array], tables: Sequence[Table]) -> Array:
 def _table_rows(table: Table, *, device: Any, mapping: GpuMapping, constants: GpuConstants) -> _Rows:
     time = TIMES[table.kind](table.columns, device=device, constants=getattr(constants, _CONSTANTS[table.kind]))
     scale = _scale(table, mapping, constants)
-    op_j = time.flop * _op_j(table, device=device, constants=constants)
-    return _Rows(time.compute_s * scale, time.memory_s * scale, time.overhead_s, op_j, time.dram_b, time.flop)
+    op_j, peak_s = _arithmetic(table, time, device=device, constants=constants)
+    return _Rows(time.compute_s * scale, time.memory_s * scale, time.overhead_s, op_j, time.dram_b, time.flop, peak_s)
 
 
 TIMES: dict[str, Any] = {"gemm": gemm_time, "conv": conv_time, "attention": attention_time, "stream": streaming_time}
@@ -99,39 +101,30 @@ def _scale(table: Table, mapping: GpuMapping, constants: GpuConstants) -> Array:
     return layout * (grouped * n.eager_depthwise + (1.0 - grouped) * n.eager_conv)
 
 
-def _op_j(table: Table, *, device: Any, constants: GpuConstants) -> Array:
-    """Energy of one operation of each row."""
-    if table.kind == "stream":
-        return _vector_j("fp32", device, constants)
-    masks = table.columns.dtypes if table.kind == "conv" else table.columns.rates
-    return sum(mask * _format_j(name, device, constants) for name, mask in masks)
+def _arithmetic(table: Table, time: KernelTime, *, device: Any, constants: GpuConstants) -> tuple[Array, Array]:
+    """Energy of the arithmetic of each row, and its time at the peak of its unit."""
+    masks = {"conv": "dtypes", "stream": None}.get(table.kind, "rates")
+    formats = (("fp32", 1.0),) if masks is None else getattr(table.columns, masks)
+    tensor = masks is not None
+    energy = sum(mask * _format_j(name, device, constants, tensor=tensor) for name, mask in formats)
+    per_s = sum(mask / device.peak_op_per_s(name, tensor=tensor) for name, mask in formats)
+    return time.flop * energy, time.flop * per_s
 
 
-def _format_j(name: str, device: Any, constants: GpuConstants) -> Array:
-    if device.uses_tensor(name):
-        return op_energy_j(name, device=device, op_j=constants.power.op_j, share=constants.power.op_share)
-    return _vector_j(name, device, constants)
-
-
-def _vector_j(name: str, device: Any, constants: GpuConstants) -> Array:
+def _format_j(name: str, device: Any, constants: GpuConstants, *, tensor: bool) -> Array:
+    if tensor and device.uses_tensor(name):
+        return constants.power.op_share * device.power_limit_w / device.peak_op_per_s(name)
     gemm = constants.gemm
     return vector_energy_j(name, device=device, at_16nm_j=gemm.vector_op_j, exponent=gemm.node_exponent)
 
 
 def _energy(
-    xp: Any, rows: Array, op_j: Array, dram_b: Array, counts: Array, latency: Array, busy: Array, *, device: Any, constants: GpuConstants
+    xp: Any, rows: Array, parts: _Rows, counts: Array, idle_s: Array, *, device: Any, constants: GpuConstants
 ) -> tuple[Array, Parts]:
-    """Energy of each row and of the whole, each kernel's mean power capped by the limit."""
-    power = constants.power
-    base_w = xp.maximum(device.idle_power_w + 0.0 * rows, power.static_frac * device.power_limit_w + 0.0 * rows)
-    static_j, memory_j = base_w * rows, power.dram_j_per_b * dram_b
-    dynamic = op_j + memory_j
-    room_j = xp.maximum(device.power_limit_w * rows - static_j, 0.0 * rows)
-    capped = xp.minimum(xp.ones_like(rows), room_j / xp.maximum(dynamic, 1e-30 + 0.0 * rows))
-    idle_s = latency - busy
-    total = [xp.sum(part * counts, axis=-1) for part in (op_j * capped, memory_j * capped, static_j)]
-    waiting = idle_s * _flat(device.idle_power_w)
-    return static_j + dynamic * capped, Parts(compute=total[0], memory=total[1], static=total[2] + waiting)
+    """Energy of one run of each row, and of the whole."""
+    energies = kernel_energy(rows, parts.op_j, parts.dram_b, parts.peak_s, device=device, constants=constants.power)
+    compute, memory, static = (xp.sum(part * counts, axis=-1) for part in energies)
+    return sum(energies), Parts(compute=compute, memory=memory, static=static + idle_s * _flat(device.idle_power_w))
 
 
 def kernel_time(table: Table, *, device: Any, constants: GpuConstants) -> KernelTime:

@@ -16,6 +16,11 @@ STRIDED = frozenset({"matmul", "attention", "activation", "elementwise", "cast",
 """Kinds that read a transposed operand through its strides, so that the transposition costs nothing."""
 
 
+def category(node: Node) -> str:
+    """What fusion sees: a batch norm at inference is a scale and a shift, point by point."""
+    return "pointwise" if node.kind == "norm" and node.attrs["fn"] == "batch" else node.op.category
+
+
 @dataclass
 class Group:
     """Nodes of one kernel, in order; the anchor names it."""
@@ -29,7 +34,7 @@ class Group:
     @property
     def anchor(self) -> Node:
         """The node that the kernel is named after: the library kernel, the reduction, or the first."""
-        for test in (lambda n: n.kind in EXTERN, lambda n: n.op.category == "reduction"):
+        for test in (lambda n: n.kind in EXTERN, lambda n: category(n) == "reduction"):
             for node in self.nodes:
                 if test(node):
                     return node
@@ -110,23 +115,23 @@ class Fuser:
             self.groups.append(Group(extern=node.kind in EXTERN, size=self._space(node)))
         group = self.groups[index]
         group.nodes.append(node)
-        group.reduces |= node.op.category == "reduction"
+        group.reduces |= category(node) == "reduction"
         for name in node.outputs:
             self.owner[name] = index
 
     def _space(self, node: Node) -> int:
         """Elements that a generated kernel walks over."""
-        names = (*node.outputs, *node.inputs) if node.op.category == "reduction" else node.outputs
+        names = (*node.outputs, *node.inputs) if category(node) == "reduction" else node.outputs
         return max((self.graph.tensors[name].size for name in names), default=0)
 
     def _joins(self, node: Node, group: Group) -> bool:
         if group.extern:
-            return self.runtime.fuses_epilogue and node.op.category == "pointwise" and self._output_size(node) == group.size
+            return self.runtime.fuses_epilogue and category(node) == "pointwise" and self._output_size(node) == group.size
         if not self.runtime.fuses_pointwise or node.kind in EXTERN:
             return False
-        if node.op.category == "reduction" and node.kind != "pool":
+        if category(node) == "reduction" and node.kind != "pool":
             return not group.reduces and self._space(node) == group.size
-        if node.op.category == "pointwise" or node.kind in MOVES:
+        if category(node) == "pointwise" or node.kind in MOVES:
             return self._output_size(node) in (group.size, self._output_size(group.nodes[-1]))
         return False
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, namespace
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,36 @@ class PowerConstants:
 
     static_frac: float = 0.2
     """Power while a kernel runs that depends on nothing it does, as a share of the power limit."""
+    busy_frac: float = 0.1
+    """Power of the SMs while they issue, at full use of their arithmetic, as a share of the power limit."""
+    exponent: float = 0.5
+    """Power of the arithmetic's use that the issue power goes with (below 1: waiting costs, too)."""
     dram_j_per_b: float = 40e-12
     """Energy a byte of DRAM traffic."""
-    op_share: float = 0.9
-    """Energy of an operation where none was measured, in units of the power limit over the fp16 peak of the datasheet."""
-    op_j: Mapping[str, float] = field(default_factory=dict)
-    """Energy of one fp16 tensor operation by architecture, where it was measured."""
+    op_share: float = 0.5
+    """Energy of a tensor operation, in units of the power limit over the peak of the datasheet."""
+
+
+def kernel_energy(
+    time_s: Array, op_j: Array, dram_b: Array, used_frac: Array, *, device: Any, constants: PowerConstants
+) -> tuple[Array, Array, Array]:
+    """(arithmetic, memory, static) energy of kernels in J, each kernel's mean power capped by the limit.
+
+    Args:
+        time_s: duration; op_j: energy of the arithmetic; dram_b: DRAM traffic; shapes `(kernels,)` or `(points, kernels)`.
+        used_frac: seconds that the arithmetic would take at the unit's peak; over `time_s` it is the use of the unit.
+    """
+    xp = namespace(time_s, op_j, device.power_limit_w)
+    limit_j = device.power_limit_w * time_s
+    idle_j = device.idle_power_w * time_s
+    static_j = xp.maximum(constants.static_frac * limit_j, idle_j)
+    use = xp.minimum(used_frac / time_s, 1.0 + 0.0 * time_s)
+    issue_j = constants.busy_frac * limit_j * use**constants.exponent
+    memory_j = constants.dram_j_per_b * dram_b
+    dynamic = op_j + issue_j + memory_j
+    room_j = xp.maximum(limit_j - static_j, 0.0 * limit_j)
+    capped = xp.minimum(1.0 + 0.0 * dynamic, room_j / xp.maximum(dynamic, 1e-30 + 0.0 * dynamic))
+    return (op_j + issue_j) * capped, memory_j * capped, static_j
 
 
 PROCESS_NM = {

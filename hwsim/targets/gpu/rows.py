@@ -13,7 +13,7 @@ from hwsim.graph import Graph, Node
 from hwsim.ops.dense import attended_frac, conv_padding
 from hwsim.ops.core import tuple_of
 from hwsim.ops.pointwise import norm_row
-from hwsim.ops.sequence import STATE_BYTES
+from hwsim.targets.gpu.fusion import category
 
 
 class GemmRow(NamedTuple):
@@ -192,7 +192,7 @@ def _style(nodes: list[Node]) -> str:
     styles = {_STYLES[n.kind] for n in nodes if n.kind in _STYLES}
     if styles:
         return sorted(styles)[0]
-    return "reduce" if any(n.op.category == "reduction" for n in nodes) else "stream"
+    return "reduce" if any(category(n) == "reduction" for n in nodes) else "stream"
 
 
 def reduction_row(graph: Graph, node: Node) -> int:
@@ -207,5 +207,3 @@ def reduction_row(graph: Graph, node: Node) -> int:
         return max(1, math.prod(shape) // max(1, out))
     return 1
 
-
-__all__ = ["STATE_BYTES", "AttentionRow", "ConvRow", "GemmRow", "Row", "StreamRow"]

@@ -57,11 +57,12 @@ def tensor_set(name: str, *, rows: int | None = ROWS, dtype: str = "bfloat16", f
     """bf16 products of one device, operands warm in the L2 as the benchmark's loop leaves them."""
     found = aiconfigurator.gemms(name, rows=rows, dtype=dtype)
     m, n, k = (found[c].to_numpy(float) for c in "mnk")
-    columns = _columns(m, n, k, np.ones(len(m)), fmt)
+    columns = product_columns(m, n, k, np.ones(len(m)), fmt)
     return Set(GpuDevice.from_shelf(name), columns, found.latency.to_numpy(float) * 1e-3, np.full(len(m), f"{fmt} gemm"))
 
 
-def _columns(m: Any, n: Any, k: Any, batch: Any, fmt: str) -> GemmColumns:
+def product_columns(m: Any, n: Any, k: Any, batch: Any, fmt: str) -> GemmColumns:
+    """Columns of measured products, operands warm in the L2 as a loop over one kernel leaves them."""
     from hwsim.dtypes import dtype
 
     wide = dtype(fmt).bytes
@@ -78,7 +79,7 @@ def vector_sets(*, rows: int | None = 400) -> dict[str, Set]:
             m, n, k, b = (part[c].to_numpy(float) for c in ("M", "N", "K", "B"))
             new = Set(
                 GpuDevice.from_shelf(str(name)),
-                _columns(m, n, k, b, "fp32"),
+                product_columns(m, n, k, b, "fp32"),
                 part.Latency.to_numpy(float) * 1e-3,
                 np.full(len(m), f"fp32 {operator}"),
             )
