@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ class Field:
     default: float = 0.0
     doc: str = ""
     positive: bool = True
+    least: float = 0.0
+    """A smaller value is taken for a forgotten unit."""
 
 
 _KEYS = ("value", "source", "status", "low", "high", "note")
@@ -44,7 +47,8 @@ def decode(name: str, raw: Any, *, unit: str, sources: Mapping[str, str], where:
     """One quantity from `{value, source, status[, low, high, note]}`.
 
     Raises:
-        InputError: a wrong key, unit, status or source.
+        UnknownName: a wrong key or status.
+        InputError: a key is missing, the value has another unit or is not finite, or low and high do not enclose it.
     """
     at = f"{where}, field {name!r}"
     if not isinstance(raw, Mapping):
@@ -56,12 +60,22 @@ def decode(name: str, raw: Any, *, unit: str, sources: Mapping[str, str], where:
         raise InputError(f"{at}: {', '.join(missing)} missing; every number needs a value, a source and a status")
     if raw["status"] not in STATUSES:
         raise UnknownName(f"status of {at}:", str(raw["status"]), STATUSES)
+    value = _finite(raw["value"], unit, at)
+    low, high = (None if raw.get(key) is None else _finite(raw[key], unit, at) for key in ("low", "high"))
+    if not (value if low is None else low) <= value <= (value if high is None else high):
+        raise InputError(f"{at}: found the value {value:g} outside its range, {low} to {high}; expected low <= value <= high")
+    source = str(raw["source"])
+    return Quantity(value, unit, sources.get(source, source), raw["status"], low, high, str(raw.get("note") or ""))
+
+
+def _finite(raw: Any, unit: str, at: str) -> float:
     try:
-        value, low, high = (None if raw.get(k) is None else units.parse(raw[k], unit) for k in ("value", "low", "high"))
+        number = units.parse(raw, unit)
     except InputError as error:
         raise InputError(f"{at}: {error}") from None
-    source = str(raw["source"])
-    return Quantity(value, unit, sources.get(source, source), raw["status"], low, high, str(raw.get("note", "")))
+    if not math.isfinite(number):
+        raise InputError(f"{at}: found {raw!r}; expected a finite number")
+    return number
 
 
 def decode_all(
@@ -81,11 +95,23 @@ def decode_all(
     for name, field in fields.items():
         if name not in found:
             found[name] = Quantity(field.default, field.unit, "not stated by the description", "assumed")
-        elif field.required and field.positive and not found[name].value > 0:
-            raise InputError(f"{where}, field {name!r}: found {found[name].value!r}; expected more than 0")
-        elif not found[name].value >= 0:
-            raise InputError(f"{where}, field {name!r}: found {found[name].value!r}; expected 0 or more")
+        else:
+            check_range(f"{where}, field {name!r}", found[name].value, field)
     return found
+
+
+def check_range(at: str, value: float, field: Field) -> None:
+    """Complain about a number that a field cannot have.
+
+    Raises:
+        InputError: not positive (negative, where the field is optional), or so small that its unit must be missing.
+    """
+    if field.required and field.positive and not value > 0:
+        raise InputError(f"{at}: found {value!r}; expected more than 0")
+    if not value >= 0:
+        raise InputError(f"{at}: found {value!r}; expected 0 or more")
+    if 0 < value < field.least:
+        raise InputError(f"{at}: found {value:g} {field.unit}; expected at least {field.least:g}, is its prefix missing?")
 
 
 def require(where: str, missing: Iterable[str]) -> None:

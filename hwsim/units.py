@@ -6,9 +6,10 @@ import re
 
 from hwsim.errors import InputError
 
-_SI = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
+_LARGE = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_SMALL = {"m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
 _BINARY = {"Ki": 1024.0, "Mi": 1024.0**2, "Gi": 1024.0**3, "Ti": 1024.0**4}
-_PREFIXES = {**_BINARY, **_SI}
+_PREFIXES = {**_BINARY, **_LARGE, **_SMALL}
 UNITS = ("s", "B", "b", "B/s", "Hz", "W", "J", "FLOP", "FLOP/s", "OP", "OP/s", "V", "J/B", "J/FLOP", "FLOP/clk", "OP/clk", "B/clk", "1", "")
 """Dimensions that quantities may have; `1` and the empty one are plain numbers."""
 _NUMBER = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
@@ -28,11 +29,18 @@ def parse(value: str | float | int, unit: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise InputError(f"found {value!r}; expected a number or a text with a unit, such as {example(unit)!r}")
     if not isinstance(value, str):
-        return float(value)
+        return _number(value)
     match = _NUMBER.fullmatch(value)
     if match is None:
         raise InputError(f"found {value!r}; expected a number with the unit {unit or '(none)'}, such as {example(unit)!r}")
     return float(match[1].replace("_", "")) * _scale(match[2], unit, value)
+
+
+def _number(value: float | int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"found a number of {len(str(value))} digits; expected one below 1e308") from None
 
 
 def _scale(found: str, unit: str, value: str) -> float:

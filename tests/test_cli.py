@@ -55,7 +55,6 @@ def stripped(text: str) -> str:
         ("compare.txt", ["compare", "convnet", "--on", "null", "--on", "null"]),
         ("targets-list.txt", ["targets", "list"]),
         ("targets-show.txt", ["targets", "show", "null"]),
-        ("models-list.txt", ["models", "list"]),
         ("models-show.txt", ["models", "show", "convnet", "--batch", "4"]),
     ],
 )
@@ -65,6 +64,13 @@ def test_output_is_as_kept(name: str, args: list[str], run: Any, golden: Callabl
     assert max(map(len, out.splitlines())) <= 80, "80 columns"
     assert "\x1b" not in out, "no colours in a pipe"
     golden(name, stripped(out))
+
+
+def test_models_are_those_of_the_zoo(run: Any) -> None:
+    found = json.loads(run("models", "list", "--json")[1])
+    assert {"resnet50", "llama3_8b"} <= {m["name"] for m in found["zoo"]}
+    assert all(m["summary"] for m in found["zoo"])
+    assert "timm:NAME" in run("models", "list")[1]
 
 
 def test_json_is_the_documented_one(run: Any) -> None:

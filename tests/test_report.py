@@ -17,7 +17,7 @@ from hwsim.cost import Cost, Memory, Resource
 from hwsim.estimate import Estimate, Interval
 from hwsim.report import svg, text
 from hwsim.report.document import EstimateDocument
-from hwsim.report.fold import default_depth, fold, slowest
+from hwsim.report.fold import View, default_view, fold, slowest
 from hwsim.report.html import comparison_html, estimate_fragment
 from hwsim.report.json import comparison_dict, estimate_dict
 from hwsim.targets.null import TARGET
@@ -183,26 +183,34 @@ def test_frames() -> None:
     from hwsim.report.frames import comparison_frame
 
     frame = estimate("mlp").to_pandas()
-    assert frame["latency_s"].sum() == pytest.approx(estimate("mlp").latency_s)
+    assert float(frame["latency_s"].sum()) == pytest.approx(estimate("mlp").latency_s)
     assert list(frame["name"]) == ["fc1", "act1", "fc2", "act2", "fc3"]
-    assert comparison_frame([estimate("mlp")])["fits"].tolist() == [True]
+    assert len(comparison_frame([estimate("mlp"), generator()]).columns) == 11
 
 
 def test_fold_keeps_order_and_sums() -> None:
     layers = estimate().layers
-    assert [b.name for b in fold(layers, depth=1)] == ["stem", "blocks", "pool", "head"]
-    assert [b.name for b in fold(layers, depth=2)][3:5] == ["blocks.0", "blocks.1"]
+    assert [b.name for b in fold(layers, View(1))] == ["stem", "blocks", "pool", "head"]
+    assert [b.name for b in fold(layers, View(2))][3:5] == ["blocks.0", "blocks.1"]
     for depth in (1, 2, 9):
-        assert sum(b.latency_s for b in fold(layers, depth=depth)) == pytest.approx(sum(x.latency_s for x in layers))
+        assert sum(b.latency_s for b in fold(layers, View(depth))) == pytest.approx(sum(x.latency_s for x in layers))
 
 
-def test_default_depth_is_the_deepest_that_is_short() -> None:
+def test_default_view_is_the_deepest_that_is_short() -> None:
     layers = estimate().layers
-    assert (default_depth(layers), default_depth(layers, most=10), default_depth(layers, most=2)) == (4, 2, 1)
+    assert (default_view(layers), default_view(layers, most=10)) == (View(4), View(2))
+
+
+def test_default_view_puts_repeated_blocks_together_where_one_row_says_too_little() -> None:
+    layers = estimate().layers
+    assert default_view(layers, most=7) == View(2)
+    assert default_view(layers, most=6) == View(2, together=True)
+    names = ["stem.conv", "stem.norm", "stem.act", "blocks.*", "pool", "head"]
+    assert [b.name for b in fold(layers, View(2, together=True))] == names
 
 
 def test_slowest_keeps_the_order_and_the_rest() -> None:
-    blocks = fold(estimate().layers, depth=9)
+    blocks = fold(estimate().layers, View(9))
     kept, others = slowest(blocks, top=2)
     assert [b.name for b in kept] == ["blocks.0.conv1.conv", "blocks.0.conv2.conv"]
     assert others is not None

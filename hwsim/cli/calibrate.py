@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from hwsim.cli import output
@@ -23,8 +25,7 @@ def calibrate(family: str | None, as_json: bool) -> None:
     """
     from hwsim import validation
 
-    tell = lambda line: click.echo(line, err=True)  # noqa: E731
-    lines = validation.calibrate(family, tell=tell) if family else families()
+    lines = validation.calibrate(family, tell=partial(click.echo, err=True)) if family else families()
     if as_json:
         return output.show_json(lines)
     for line in lines:

@@ -28,7 +28,7 @@ def compare(model: str, on: tuple[str, ...], as_json: bool, html: Path | None, *
     Examples:
       hwsim compare resnet50 --on a100-sxm-80gb --on l4 --on my-chip.yaml --batch 8
       hwsim compare resnet50 --on a100-sxm-80gb --on null --map gpu.dtype=fp16
-      hwsim compare llama-3-8b --on h100-sxm-80gb --on mi300x --seq-len 2048 --json
+      hwsim compare llama3_8b --on h100-sxm-80gb --on mi300x --seq-len 2048 --json
     """
     results = _estimates(model, on, options.api_arguments(given))
     if html:

@@ -31,12 +31,12 @@ def estimate(
 ) -> None:
     """Latency, energy and memory of one network on one device.
 
-    MODEL is a name (`hwsim models list`; timm:resnet50, hf:bert-base-uncased) or a file (.onnx, .yaml).
+    MODEL is a name (`hwsim models list`; llama3_8b?num_layers=4, timm:resnet50, hf:bert-base-uncased) or a file (.onnx, .yaml).
 
     \b
     Examples:
       hwsim estimate resnet50 --on a100-sxm-80gb --batch 8
-      hwsim estimate llama-3-8b --on h100-sxm-80gb --seq-len 2048 --dtype bf16
+      hwsim estimate llama3_8b --on h100-sxm-80gb --seq-len 2048 --dtype bf16
       hwsim estimate net.onnx --on l4 --dim height=640 --html report.html
       hwsim estimate resnet50 --on a100-sxm-80gb --set dram_b_per_s='4.8 TB/s'
       hwsim estimate resnet50 --on my-chip.yaml --must-fit --json

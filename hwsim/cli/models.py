@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -32,17 +33,14 @@ def list_(as_json: bool) -> None:
     Examples:
       hwsim models list
     """
-    from hwsim import plugins
+    from hwsim import zoo
 
-    names = sorted(plugins.load("hwsim.frontends", "zoo").names())
+    rows = [{"name": m.name, "family": m.family, "summary": m.summary} for m in map(zoo.info, zoo.names())]
     if as_json:
-        return output.show_json({"zoo": names, "others": dict(OTHERS)})
-    from rich.columns import Columns
-    from rich.text import Text
-
+        return output.show_json({"zoo": rows, "others": dict(OTHERS)})
     from hwsim.report.tables import listing
 
-    output.show(Columns([Text(n) for n in names], column_first=True, padding=(0, 2)), "", listing(("Also", ""), OTHERS))
+    output.show(listing(("Zoo", "Family", ""), [tuple(r.values()) for r in rows]), "", listing(("Also", ""), OTHERS))
     return None
 
 
@@ -61,7 +59,7 @@ def show(name: str, as_json: bool, batch: int | None, seq_len: int | None) -> No
     """
     from hwsim import api
 
-    facts = _facts(api.load(name, batch=batch, seq_len=seq_len))
+    facts = _facts(api.load(name, batch=batch, seq_len=seq_len), *_zoo_entry(name))
     if as_json:
         return output.show_json(facts)
     from hwsim.report.tables import listing
@@ -71,13 +69,14 @@ def show(name: str, as_json: bool, batch: int | None, seq_len: int | None) -> No
     return None
 
 
-def _facts(graph: Any) -> dict[str, Any]:
+def _facts(graph: Any, options: Mapping[str, Any], summary: str | None) -> dict[str, Any]:
     from hwsim.report.json import json_value
 
     attrs = dict(graph.attrs)
     return json_value(
         {
             "name": graph.name,
+            "summary": summary,
             "source": attrs.pop("source", None),
             "parameters": graph.parameters,
             "macs": graph.macs,
@@ -85,9 +84,21 @@ def _facts(graph: Any) -> dict[str, Any]:
             "weight_b": graph.weight_b,
             "inputs": {n: f"{graph.tensors[n].shape} {graph.tensors[n].dtype}" for n in graph.inputs},
             "outputs": {n: f"{graph.tensors[n].shape} {graph.tensors[n].dtype}" for n in graph.outputs},
-            "options": attrs,
+            "facts": attrs,
+            "options": options,
         }
     )
+
+
+def _zoo_entry(name: str) -> tuple[dict[str, Any], str | None]:
+    """Options and summary of a network of the zoo; nothing for others."""
+    from hwsim import zoo
+
+    plain = name.removeprefix("zoo:").partition("?")[0]
+    if plain not in zoo.names():
+        return {}, None
+    found = zoo.info(plain)
+    return found.options, f"{found.summary} ({found.source})"
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
 
 
 def show(*renderables: Any) -> None:
-    """Print for people: colours on a terminal only, 80 columns where the width is unknown."""
+    """Print for people: colours on a terminal only, 80 columns where the width is unknown, `?` for what the encoding lacks."""
     from rich.console import Console
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False)
     for item in renderables:
         console.print(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def validate(names: tuple[str, ...], everything: bool, write: Path | None, as_js
 
     if not names and not everything:
         return _list(as_json)
-    reports, skipped = validation.run(names, write=write, tell=lambda line: click.echo(line, err=True))
+    reports, skipped = validation.run(names, write=write, tell=partial(click.echo, err=True))
     for line in skipped:
         click.echo(f"skipped {line}", err=True)
     _show(reports, as_json)

@@ -14,12 +14,14 @@ FUNCTIONS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("equal", "less", "greater", "and", "or", "not", "xor", "where", "identity", "cast", "bitwise", "isnan"), (1, 0)),
     **dict.fromkeys(("relu6", "clip", "leaky_relu", "prelu", "threshold", "hard_tanh", "square", "mod"), (2, 0)),
     **dict.fromkeys(("hard_sigmoid", "hard_swish"), (4, 0)),
-    **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "erf", "div", "atan"), (1, 1)),
-    **dict.fromkeys(("sigmoid", "pow", "elu", "selu", "softplus", "softsign", "log1p", "expm1", "tan", "sinh", "cosh"), (2, 2)),
-    **dict.fromkeys(("silu", "gelu", "mish", "celu", "log_sigmoid"), (4, 2)),
-    "gelu_tanh": (8, 1),
+    **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "reciprocal"), (2, 1)),
+    **dict.fromkeys(("sin", "cos", "div", "expm1", "log1p"), (8, 1)),
+    **dict.fromkeys(("sigmoid", "silu", "elu", "selu", "celu", "softsign"), (6, 2)),
+    **dict.fromkeys(("tanh", "atan", "tan", "sinh", "cosh", "softplus", "log_sigmoid"), (12, 2)),
+    **dict.fromkeys(("erf", "gelu", "gelu_tanh", "mish"), (20, 2)),
+    "pow": (30, 2),
 }
-"""Cost of scalar functions; the split into simple and special follows the GPU's units (one MUFU evaluation each)."""
+"""Cost of scalar functions in fp32: instructions of the usual library implementations, to the nearest handful."""
 
 
 def function_cost(name: str) -> tuple[int, int]:

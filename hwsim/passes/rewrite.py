@@ -75,9 +75,9 @@ class Rewriter:
         return self.graph.replace(nodes=tuple(nodes), tensors=self._used(nodes))
 
     def _alive(self, nodes: Sequence[Node]) -> list[Node]:
-        """`nodes` without those that only replaced nodes read."""
-        replaced = [n for n in self.graph.nodes if n.name in self._new]
-        suspects = {name for node in replaced for name in node.inputs}
+        """`nodes` without what only replaced nodes read, and what was emitted in vain."""
+        touched = [n for n in self.graph.nodes if n.name in self._new] + [n for new in self._new.values() for n in new]
+        suspects = {name for node in touched for name in (*node.inputs, *node.outputs)}
         read, kept = set(self.graph.outputs), []
         for node in reversed(nodes):
             if suspects.intersection(node.outputs) and not read.intersection(node.outputs):

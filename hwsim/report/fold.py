@@ -54,22 +54,54 @@ def bound_times(layers: Iterable[Layer]) -> dict[str, float]:
     return times
 
 
-def fold(layers: Sequence[Layer], *, depth: int) -> list[Block]:
-    """Blocks in the order in which they start; `depth` counts the parts of the path that are kept."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """How layers are folded."""
+
+    depth: int
+    """Parts of the path that are kept."""
+    together: bool = False
+    """Blocks that differ in their number only (`layers.0`, `layers.1` ...) are one row."""
+
+    @property
+    def words(self) -> str:
+        """For a heading."""
+        return f"depth {self.depth}, repeated blocks (*) together" if self.together else f"depth {self.depth}"
+
+    def key(self, layer: Layer) -> str:
+        """Name of the block that a layer falls into."""
+        if not layer.path:
+            return f"({layer.kind})"
+        parts = layer.path.split(".")[: self.depth]
+        return ".".join("*" if self.together and part.isdigit() else part for part in parts)
+
+
+def fold(layers: Sequence[Layer], view: View) -> list[Block]:
+    """Blocks in the order in which they start."""
     found: dict[str, list[Layer]] = {}
     for layer in layers:
-        found.setdefault(_key(layer, depth), []).append(layer)
+        found.setdefault(view.key(layer), []).append(layer)
     return [Block(name, tuple(members)) for name, members in found.items()]
 
 
-def _key(layer: Layer, depth: int) -> str:
-    return ".".join(layer.path.split(".")[:depth]) if layer.path else f"({layer.kind})"
+DOMINANT = 0.5
+"""Share of the time above which a row says too little."""
 
 
-def default_depth(layers: Sequence[Layer], *, most: int = MOST_ROWS) -> int:
-    """The deepest fold of at most `most` rows, or 1."""
+def default_view(layers: Sequence[Layer], *, most: int = MOST_ROWS) -> View:
+    """The deepest fold of at most `most` rows; repeated blocks together where one row would hold most of the time."""
+    plain = _deepest(layers, most=most, together=False)
+    largest = max((block.latency_s for block in fold(layers, plain)), default=0.0)
+    if largest <= DOMINANT * sum(layer.latency_s for layer in layers):
+        return plain
+    together = _deepest(layers, most=most, together=True)
+    return together if together.depth > plain.depth else plain
+
+
+def _deepest(layers: Sequence[Layer], *, most: int, together: bool) -> View:
     deepest = max((layer.path.count(".") + 1 for layer in layers), default=1)
-    return next((d for d in range(deepest, 1, -1) if len({_key(layer, d) for layer in layers}) <= most), 1)
+    views = (View(depth, together) for depth in range(deepest, 1, -1))
+    return next((view for view in views if len({view.key(layer) for layer in layers}) <= most), View(1, together))
 
 
 def slowest(blocks: Sequence[Block], *, top: int) -> tuple[list[Block], Block | None]:

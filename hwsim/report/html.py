@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 from hwsim.report import svg, text
 from hwsim.report.cards import cards, legend
-from hwsim.report.fold import Block, default_depth, fold, slowest
+from hwsim.report.fold import MOST_ROWS, Block, default_view, fold, slowest
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
     from hwsim.estimate import Estimate, Layer
-
-BARS = 40
-"""Rows of the bar chart."""
 
 
 def estimate_html(estimate: Estimate) -> str:
@@ -84,9 +81,7 @@ def _phases(estimate: Estimate) -> Iterable[str]:
     steps = [("", estimate)] if estimate.decode is None else [("prefill: ", estimate), ("decode: ", estimate.decode)]
     for label, e in steps:
         yield _section(f"{label}roofline".capitalize(), _roofline(e), "Area of a dot: share of the time. Colour: what binds the kernel.")
-        yield _section(
-            f"{label}time by block".capitalize(), _bars(e), "Colours: demand on each unit, which may overlap. Tick: time that it takes."
-        )
+        yield _section(f"{label}time by block".capitalize(), _bars(e), _BAR_NOTE)
         yield _section(f"{label}kernels".capitalize(), layer_table(e.layers))
 
 
@@ -122,7 +117,7 @@ def _point(layer: Layer, total_s: float) -> svg.Point | None:
 
 
 def _bars(e: Estimate) -> str:
-    blocks, others = slowest(fold(e.layers, depth=default_depth(e.layers, most=BARS)), top=BARS)
+    blocks, others = slowest(fold(e.layers, default_view(e.layers)), top=MOST_ROWS)
     rows = [_bar(block) for block in [*blocks, *([others] if others else [])]]
     return legend(dict.fromkeys(name for row in rows for name in row.parts)) + svg.bars(rows) if rows else ""
 
@@ -138,6 +133,7 @@ def _bar(block: Block) -> svg.Bar:
     return svg.Bar(block.name, shown, block.latency_s, time, "\n".join(tip))
 
 
+_BAR_NOTE = "Colours: demand on each unit, which may overlap. Tick: time that it takes. Star: repeated blocks together."
 _HEADS = ("#", "Kernel", "Kind", "Time", "Share", "Energy", "MACs", "Bytes", "FLOP/B", "Binds")
 
 
@@ -164,7 +160,7 @@ def _layer_row(position: int, layer: Layer, total_s: float) -> str:
         (layer.energy_j, format_si(layer.energy_j, "J")),
         (layer.macs, text.count(layer.macs)),
         (moved, format_si(moved, "B")),
-        (intensity, f"{intensity:.3g}"),
+        (intensity, f"{intensity:,.0f}" if intensity >= 100 else f"{intensity:.3g}"),
     )
     first, *others = (f'<td class="num" data-v="{value:.6g}">{escape(shown)}</td>' for value, shown in cells)
     where = f'<td class="path">{escape(layer.path or layer.name)}</td><td>{escape(layer.kind)}</td>'

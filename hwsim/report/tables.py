@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +34,22 @@ def plain_table(*headings: str, right: Sequence[int] = (), tight: bool = False) 
     for i, heading in enumerate(headings):
         table.add_column(Text(heading), justify="right" if i in right else "left", no_wrap=i in right)
     return table
+
+
+class PathText:
+    """A module path that loses its beginning, not its end, where the column is narrow."""
+
+    least = 16
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(self.least, len(self.path)), len(self.path))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        yield Text(self.path if len(self.path) <= width else f"…{self.path[1 - width :]}")
 
 
 def grid(*, gap: int = 2) -> Table:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.report import text
-from hwsim.report.fold import Block, default_depth, fold, slowest
-from hwsim.report.tables import grid, plain_table, quantity_tables, style_of
+from hwsim.report.fold import Block, View, default_view, fold, slowest
+from hwsim.report.tables import PathText, grid, plain_table, quantity_tables, style_of
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ def estimate_renderable(estimate: Estimate, *, depth: int | None = None, top: in
     """What `hwsim estimate` prints.
 
     Args:
-        depth: parts of the module path that a row of the layer table keeps; by default the most that gives 25 rows or fewer.
+        depth: parts of the module path that a row of the layer table keeps; by default what gives 25 rows or fewer
+            (`default_view`).
         top: rows of the layer table, the slowest ones.
         quiet: totals and warnings only.
     """
     parts = [header(estimate), Text(), totals(estimate)]
     if not quiet:
-        parts += [Text(), layer_table(estimate, depth=depth, top=top), *_sources(estimate)]
+        parts += [Text(), *layer_tables(estimate, depth=depth, top=top), *_sources(estimate)]
     parts += _warnings(estimate)
     if not quiet:
         parts += [Text(), Text("More: --depth 1, --top 5, --json, --html report.html, --trace trace.json", style="dim")]
@@ -112,27 +113,25 @@ def _left_out(e: Estimate) -> str:
     return ", ".join(kinds)
 
 
-def layer_table(estimate: Estimate, *, depth: int | None = None, top: int = TOP) -> Table:
-    """Blocks of layers in schedule order."""
-    depth = default_depth(estimate.layers) if depth is None else depth
-    blocks, others = slowest(fold(estimate.layers, depth=depth), top=top)
-    table = plain_table(
-        f"Layers (depth {depth})", "Time", "Share", "", "Energy", "MACs", "Bytes", "Bound", right=(1, 2, 4, 5, 6), tight=True
-    )
+def layer_tables(estimate: Estimate, *, depth: int | None = None, top: int = TOP) -> list[Any]:
+    """Blocks of layers in schedule order under a line that says how they are folded; bars are relative to the slowest."""
+    view = default_view(estimate.layers) if depth is None else View(depth)
+    blocks, others = slowest(fold(estimate.layers, view), top=top)
+    table = plain_table("Path", "Time", "Share", "", "Energy", "MACs", "Bytes", "Bound", right=(1, 2, 4, 5, 6), tight=True)
     total = sum(layer.latency_s for layer in estimate.layers) or 1.0
+    longest = max((block.latency_s for block in blocks), default=0.0) or 1.0
     for block in blocks:
-        table.add_row(*_cells(block, total))
+        table.add_row(*_cells(block, total, longest))
     if others is not None:
-        table.add_row(*_cells(others, total), style="dim")
-    return table
+        table.add_row(*_cells(others, total, longest), style="dim")
+    return [Text(f"Layers at {view.words}", style="bold"), table]
 
 
-def _cells(block: Block, total_s: float) -> list[Text]:
-    frac, style = block.latency_s / total_s, style_of(block.bound)
-    plain = [format_si(block.latency_s, "s"), text.percent(frac)]
+def _cells(block: Block, total_s: float, longest_s: float) -> list[Any]:
+    style, bar = style_of(block.bound), text.bar(block.latency_s / longest_s, BAR_WIDTH)
+    plain = [format_si(block.latency_s, "s"), text.percent(block.latency_s / total_s)]
     counts = [format_si(block.energy_j, "J"), text.count(block.macs), format_si(block.bytes_b, "B")]
-    name = Text(block.name, overflow="fold")
-    return [name, *map(Text, plain), Text(text.bar(frac, BAR_WIDTH), style=style), *map(Text, counts), Text(block.bound, style=style)]
+    return [PathText(block.name), *map(Text, plain), Text(bar, style=style), *map(Text, counts), Text(block.bound, style=style)]
 
 
 def _sources(estimate: Estimate) -> list[Any]:

@@ -23,11 +23,9 @@ def count(value: float) -> str:
     return format_si(float(value)) if value else "-"
 
 
-def bar(frac: float, width: int, *, ascii_only: bool = False) -> str:
+def bar(frac: float, width: int) -> str:
     """A horizontal bar in eighths of a character."""
     eighths = round(min(max(frac, 0.0), 1.0) * width * 8)
-    if ascii_only:
-        return "#" * round(eighths / 8)
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 

@@ -114,6 +114,7 @@ class Importer:
         self.symbols: dict[str, int] = {}
         self.shapes: dict[str, Shape] = {}
         self._weights: dict[str, dict[Shape, str]] = {}
+        self._first_use: dict[str, str] = {}
         self._constants: dict[Any, tuple[Any, str]] = {}
 
     def run(self, shapes: Mapping[str, Shape], symbols: Mapping[str, int]) -> list[str]:
@@ -292,15 +293,26 @@ class Importer:
         if value.tensor is not None or value.stored is None:
             name = value.tensor or self.constant(value, path=path)
             return name if self.builder.shape(name) == shape else self._viewed(name, shape, path=path)
-        made = self._weights.setdefault(value.stored, {})
+        name = self._own_name(value.stored, path)
+        made = self._weights.setdefault(name, {})
         if shape not in made:
-            made[shape] = self._viewed(next(iter(made.values())), shape, path=path) if made else self._new_weight(value, shape)
+            made[shape] = self._viewed(next(iter(made.values())), shape, path=path) if made else self._new_weight(value, shape, name)
         return made[shape]
 
-    def _new_weight(self, value: Value, shape: Shape) -> str:
-        assert value.stored is not None
-        name = self.builder.weight(shape, value.dtype, name=value.stored)
-        if (density := self.stored.density.get(value.stored)) is not None:
+    def _own_name(self, stored: str, path: str) -> str:
+        """Name of the weight that `stored` is in the module `path`.
+
+        Exporters store equal tensors once. Those of one repeated number (biases of an untrained network) are no tied weights.
+        """
+        module, _, leaf = stored.rpartition(".")
+        if not path or path == module or not self.stored.uniform(stored):
+            return stored
+        first = self._first_use.setdefault(stored, path if not looks_trained(stored) else module)
+        return stored if path == first else f"{path}.{leaf}"
+
+    def _new_weight(self, value: Value, shape: Shape, name: str) -> str:
+        name = self.builder.weight(shape, value.dtype, name=name)
+        if (density := self.stored.density.get(value.stored or "")) is not None:
             self.builder.tensors[name] = replace(self.builder.tensors[name], density=density)
         return name
 

@@ -10,6 +10,7 @@ from hwsim.errors import InputError
 from hwsim.frontends.onnx import reading
 from hwsim.frontends.onnx.binding import SEQUENCE, Signature, signature
 from hwsim.frontends.onnx.context import Importer
+from hwsim.frontends.onnx.exporter import dropped
 from hwsim.frontends.onnx.patterns import fold
 from hwsim.frontends.onnx.rules import RULES
 from hwsim.frontends.onnx.stored import Stored
@@ -35,7 +36,8 @@ def load(source: Any, *, batch: int | None, seq_len: int | None, dims: Mapping[s
     outputs = importer.run(shapes, symbols)
     importer.builder.attrs = _facts(where, declared, shapes, symbols, seq_len=seq_len)
     tidy(importer.builder, outputs)
-    return fold(importer.builder.finish(outputs))
+    graph = fold(importer.builder.finish(outputs))
+    return graph.replace(attrs={**graph.attrs, **dropped(model, parameters=graph.parameters)})
 
 
 def _model(source: Any) -> tuple[Any, str, Path | None]:

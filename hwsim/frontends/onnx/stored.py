@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -58,6 +59,21 @@ class Stored:
     def index_like(self, value: Value) -> bool:
         """Whether the numbers of an initializer may be followed: integers, and floats that are no parameters."""
         return not value.dtype.is_float or not looks_trained(value.stored or "")
+
+    def alias(self, name: str, other: str) -> str:
+        """Another name of an initializer; returns it."""
+        self._protos.setdefault(other, self._protos[name])
+        return other
+
+    def uniform(self, name: str) -> bool:
+        """Whether all numbers of an initializer in the file are equal, as in a network that is not trained yet."""
+        tensor = self._protos.get(name)
+        if tensor is None or not tensor.raw_data or not tensor.dims:
+            return False
+        count = math.prod(tensor.dims)
+        width, rest = divmod(len(tensor.raw_data), max(1, count))
+        raw = tensor.raw_data
+        return rest == 0 and 0 < width <= 16 and raw[: 16 * width] == raw[:width] * min(16, count) and raw == raw[:width] * count
 
     def _decode(self, tensor: Any) -> np.ndarray | None:
         from onnx import numpy_helper

@@ -112,13 +112,11 @@ def adaptive_pool(call: Call) -> Any:
     return (y, y) if isinstance(call.fake, tuple) else y
 
 
-_MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "bilinear", "trilinear": "trilinear", "bicubic": "bicubic"}
-_RESIZES = {
-    f"{prefix}upsample_{mode}{suffix}": name
-    for prefix in ("", "_")
-    for mode, name in {**{f"{m}{d}d": n for m, n in _MODES.items() for d in (1, 2, 3)}, **{f"nearest_exact{d}d": "nearest" for d in (1, 2, 3)}}.items()
-    for suffix in ("", "_aa")
+_SAMPLERS = {
+    **{f"{kind}{d}d": "nearest" for kind in ("nearest", "nearest_exact") for d in (1, 2, 3)},
+    **{"linear1d": "linear", "bilinear2d": "bilinear", "trilinear3d": "trilinear", "bicubic2d": "bicubic"},
 }
+_RESIZES = {f"{prefix}upsample_{name}{suffix}": mode for name, mode in _SAMPLERS.items() for prefix in ("", "_") for suffix in ("", "_aa")}
 
 
 @rule(*_RESIZES)

@@ -33,11 +33,11 @@ class NetworkConstants:
     """Host time of an operator in eager mode: a queue that drains faster waits for the host."""
     compile_host_s: float = 3e-6
     """The same for compiled kernels."""
-    warm_l2: float = 0.0
-    """Share of the L2 that still holds what the kernel before wrote."""
-    eager_conv: float = 1.0
-    """Time of convolutions inside a network relative to single kernels, eager and compiled runtimes (cuDNN)."""
-    eager_depthwise: float = 1.0
+    conv: float = 1.0
+    """Time of convolutions in NHWC inside a network relative to single kernels, eager and compiled runtimes (cuDNN)."""
+    nchw_conv: float = 1.0
+    """The same in NCHW."""
+    depthwise: float = 1.0
     """The same for grouped and depthwise convolutions."""
     gemm: float = 1.0
     """The same for matrix products."""
@@ -45,8 +45,6 @@ class NetworkConstants:
     """The same for attention."""
     stream: float = 1.0
     """The same for data-moving kernels."""
-    nchw_conv: float = 1.0
-    """Time of convolutions in NCHW relative to NHWC."""
 
 
 @dataclass(frozen=True)

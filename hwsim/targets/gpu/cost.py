@@ -8,7 +8,7 @@ from typing import Any
 
 from hwsim.arrays import Array, namespace
 from hwsim.cost import Cost, Parts, Program, Table
-from hwsim.targets.gpu.constants import GpuConstants
+from hwsim.targets.gpu.constants import GpuConstants, NetworkConstants
 from hwsim.targets.gpu.kernels.attention import attention_time
 from hwsim.targets.gpu.kernels.common import KernelTime
 from hwsim.targets.gpu.kernels.conv import conv_time
@@ -42,7 +42,7 @@ def program_cost(program: Program, *, device: Any, mapping: GpuMapping, constant
     counts = xp.concat([xp.asarray(table.count) for table in program.tables])
     rows = joined.overhead_s + xp.maximum(joined.compute_s, joined.memory_s)
     busy = xp.sum(rows * counts, axis=-1)
-    host = _host_s(program, mapping, constants)
+    host = host_s(float(sum(table.count.sum() for table in program.tables)), mapping, constants.networks)
     latency = xp.maximum(busy, xp.asarray(host, dtype=busy.dtype))
     row_j, energy = _energy(xp, rows, joined, counts, latency - busy, device=device, constants=constants)
     return Cost(
@@ -61,12 +61,11 @@ def _flat(value: Array) -> Array:
     return value if isinstance(value, int | float) else value[:, 0]
 
 
-def _host_s(program: Program, mapping: GpuMapping, constants: GpuConstants) -> float:
+def host_s(kernels: float, mapping: GpuMapping, constants: NetworkConstants) -> float:
     """Time that the host needs to launch everything; nothing where a recorded graph is replayed."""
     if runtime(mapping.runtime).graph_launch:
         return 0.0
-    each = constants.networks.eager_host_s if mapping.runtime == "eager" else constants.networks.compile_host_s
-    return each * float(sum(table.count.sum() for table in program.tables))
+    return kernels * (constants.eager_host_s if mapping.runtime == "eager" else constants.compile_host_s)
 
 
 def _joined(xp: Any, parts: list[Array], tables: Sequence[Table]) -> Array:
@@ -91,14 +90,13 @@ _CONSTANTS = {"gemm": "gemm", "conv": "conv", "attention": "attention", "stream"
 
 def _scale(table: Table, mapping: GpuMapping, constants: GpuConstants) -> Array:
     """Time inside a network relative to the single kernel."""
-    n = constants.networks
+    scale = constants.networks
     if table.kind != "conv":
-        return {"gemm": n.gemm, "attention": n.attention, "stream": n.stream}[table.kind]
+        return getattr(scale, table.kind)
     if mapping.runtime == "tensorrt":
         return 1.0
-    layout = n.nchw_conv if mapping.layout == "nchw" else 1.0
     grouped = table.columns.direct
-    return layout * (grouped * n.eager_depthwise + (1.0 - grouped) * n.eager_conv)
+    return grouped * scale.depthwise + (1.0 - grouped) * (scale.nchw_conv if mapping.layout == "nchw" else scale.conv)
 
 
 def _arithmetic(table: Table, time: KernelTime, *, device: Any, constants: GpuConstants) -> tuple[Array, Array]:

@@ -38,6 +38,12 @@ def lower(graph: Graph, mapping: GpuMapping) -> Program:
     return lowering.program(mapping)
 
 
+def rows_of(graph: Graph, mapping: GpuMapping) -> Counter[Row]:
+    """How often each kernel row runs under a mapping."""
+    lowering = _Lowering(with_precision(graph, mapping), runtime(mapping.runtime), channels_last=mapping.layout == "nhwc")
+    return Counter(row for _, row in lowering.listed())
+
+
 @dataclass
 class _Step:
     """One kernel before its row is known to be unique."""
@@ -74,12 +80,7 @@ class _Lowering:
 
     def program(self, mapping: GpuMapping) -> Program:
         """Unique rows in tables, kernels that point to them, memory."""
-        rows: dict[Row, None] = {}
-        listed: list[tuple[_Step, Row, int]] = []
-        for step in self.steps:
-            for row, times in Counter(self._rows(step)).items():
-                rows.setdefault(row)
-                listed.append((step, row, times))
+        listed = [(step, row, times) for step in self.steps for row, times in Counter(self._rows(step)).items()]
         counts: Counter[Row] = Counter()
         for _, row, times in listed:
             counts[row] += times
@@ -87,6 +88,10 @@ class _Lowering:
         seen: set[int] = set()
         kernels = tuple(_kernel(step.group, position[row], times, seen) for step, row, times in listed)
         return Program("gpu", self.graph, tables, kernels, self._memory())
+
+    def listed(self) -> Iterable[tuple[_Step, Row]]:
+        """Every kernel with its row, in schedule order."""
+        return ((step, row) for step in self.steps for row in self._rows(step))
 
     def _rows(self, step: _Step) -> Iterable[Row]:
         anchor = step.group.anchor

@@ -202,6 +202,14 @@ def _concat_sequence(c: Call) -> Value:
     return c.emit("concat", parts, axis=axis, dtype=parts[0].dtype)
 
 
+def _identity(c: Call) -> Value:
+    """The operand; older exporters so share the bytes of equal tensors, which only makes those of one repeated number no tied weights."""
+    stored = c.importer.stored
+    if c[0].stored and c[0].dtype.is_float and stored.uniform(c[0].stored):
+        return replace(c[0], stored=stored.alias(c[0].stored, c.outputs[0]))
+    return c[0]
+
+
 RULES: dict[str, Callable[[Call], Any]] = {
     "Reshape": _reshape,
     "Transpose": _transpose,
@@ -221,7 +229,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _fill,
     "Range": _range,
-    "Identity": lambda c: c[0],
+    "Identity": _identity,
     "Dropout": lambda c: c[0],
     "EyeLike": lambda c: c.emit("generate", [], shape=c[0].shape, fn="eye", dtype=c[0].dtype),
     "Trilu": lambda c: c.emit("elementwise", [c[0]], fn="where"),

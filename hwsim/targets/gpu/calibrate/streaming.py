@@ -37,7 +37,7 @@ BOUNDS: fitting.Bounds = {
     "ramp_s": (2e-6, 1e-7, 2e-5),
     "l2_frac": (0.5, 0.05, 3.0),
     "resident_frac": (0.5, 0.02, 2.0),
-    "vector_frac": (0.3, 0.02, 1.0),
+    "vector_frac": (0.6, 0.3, 1.0),
     "special_frac": (0.3, 0.02, 1.0),
     "pass_frac": (0.5, 0.01, 3.0),
     "call_s": (25e-6, 1e-6, 1e-4),

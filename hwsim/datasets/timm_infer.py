@@ -1,0 +1,34 @@
+"""Inference throughput of named timm networks on consumer and workstation GPUs (pytorch-image-models, results/)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwsim.datasets.locate import data_path, pandas
+
+BOARDS = {"rtx3090": "rtx-3090", "rtx4090": "rtx-4090", "4090": "rtx-4090", "pro6000maxq": "rtx-pro-6000-blackwell-maxq"}
+"""Board in the data to device on the shelf."""
+
+
+def runs() -> Any:
+    """Runs on GPUs with the columns device, runtime, dtype, layout, model, image_size, batch, measured_s (a batch), protocol.
+
+    Raises:
+        DataMissing: the file is not there.
+    """
+    found = pandas().read_parquet(data_path("gpu", "timm_infer.parquet"))
+    board = found.device.str.extract(r"cu\d+-([a-z0-9]+)")[0]
+    found = found.assign(protocol=found.device, device=board.map(BOARDS), runtime=found.device.str.endswith("dynamo"))
+    found = found[found.device.notna() & (found.infer_samples_per_sec > 0)]
+    return found.assign(
+        runtime=found.runtime.map({True: "compile", False: "eager"}),
+        dtype=found.precision,
+        image_size=found.infer_img_size.astype(int),
+        batch=found.infer_batch_size.astype(int),
+        measured_s=found.infer_batch_size / found.infer_samples_per_sec,
+    )
+
+
+def family(model: str) -> str:
+    """Family of architectures of a model: the first word of its name without numbers."""
+    return model.split(".")[0].split("_")[0].rstrip("0123456789")

@@ -1,0 +1,220 @@
+"""Fit and validate whole networks: how kernels behave next to each other, and what the host adds (timm, three GPUs)."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim import store
+from hwsim.datasets import timm_infer
+from hwsim.errors import HwsimError
+from hwsim.graph import Graph
+from hwsim.targets.gpu.calibrate import fitting
+from hwsim.targets.gpu.constants import NetworkConstants, gpu_constants
+from hwsim.targets.gpu.cost import host_s, kernel_time
+from hwsim.targets.gpu.device import GpuDevice
+from hwsim.targets.gpu.lower import rows_of
+from hwsim.targets.gpu.mapping import GpuMapping
+from hwsim.targets.gpu.rows import AttentionRow, ConvRow, Row, StreamRow
+from hwsim.targets.gpu.tables import build_tables
+
+TRACED_BATCH = 2
+"""Batch of the traced graphs; kernels are scaled from it to the batch of a run."""
+CLASSES = ("conv", "depthwise", "nchw_conv", "gemm", "attention", "stream")
+"""Kernels that share a scale inside a network."""
+BOUNDS: fitting.Bounds = {
+    **dict.fromkeys(CLASSES, (1.0, 0.3, 4.0)),
+    "eager_host_s": (7e-6, 5e-7, 5e-5),
+    "compile_host_s": (3e-6, 2e-7, 5e-5),
+}
+"""Start, low, high."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured network."""
+
+    device: str
+    mapping: GpuMapping
+    model: str
+    batch: int
+    measured_s: float
+    busy_s: np.ndarray
+    """Time of each class of kernels, without fixed costs; shape `(classes,)`."""
+    fixed_s: float
+    kernels: float
+    roofline_s: float
+
+    @property
+    def family(self) -> str:
+        """Family of architectures."""
+        return timm_infer.family(self.model)
+
+
+def cache_folder() -> Path:
+    """Where traced graphs are kept (`HWSIM_CACHE`, else `~/.cache/hwsim`)."""
+    return Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim")) / "graphs"
+
+
+def traced(model: str, image_size: int) -> Graph | None:
+    """The graph of a timm model, traced once and kept; None where it cannot be built."""
+    folder = cache_folder()
+    path = folder / f"{model}-{image_size}-b{TRACED_BATCH}{store.SUFFIX}"
+    failed = path.with_suffix(".failed")
+    if path.exists():
+        return store.read(path)
+    if failed.exists():
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    return _trace(model, image_size, path, failed)
+
+
+def _trace(model: str, image_size: int, path: Path, failed: Path) -> Graph | None:
+    from hwsim.api import load
+
+    try:
+        graph = load(f"timm:{model}?img_size={image_size}", batch=TRACED_BATCH)
+    except HwsimError as error:
+        failed.write_text(str(error), encoding="utf-8")
+        return None
+    store.save(graph, path)
+    return graph
+
+
+def at_batch(row: Row, factor: float) -> Row:
+    """The row for a batch `factor` times that of its graph; weights are not multiplied."""
+    if isinstance(row, ConvRow):
+        return row._replace(batch=row.batch * factor, epilogue_b=row.epilogue_b * factor)
+    if isinstance(row, AttentionRow):
+        return row._replace(batch=row.batch * factor)
+    if isinstance(row, StreamRow):
+        scaled = {key: getattr(row, key) * factor for key in ("read_b", "written_b", "ops", "special", "row_count")}
+        return row._replace(**scaled)
+    moved = {"a_b": row.a_b * factor, "c_b": row.c_b * factor, "epilogue_b": row.epilogue_b * factor}
+    if row.batch > 1:
+        return row._replace(batch=row.batch * factor, b_b=row.b_b * factor, **moved)
+    return row._replace(m=row.m * factor, **moved)
+
+
+@lru_cache(maxsize=4096)
+def _rows(model: str, image_size: int, mapping: GpuMapping) -> Counter[Row] | None:
+    graph = traced(model, image_size)
+    return None if graph is None else rows_of(graph, mapping)
+
+
+@lru_cache(maxsize=16)
+def _device(name: str) -> GpuDevice:
+    return GpuDevice.from_shelf(name)
+
+
+def load_runs(models: Iterable[str] | None = None, *, known_only: bool = False) -> list[Run]:
+    """Measured runs with the class times of their kernels.
+
+    Args:
+        models: only these.
+        known_only: do not trace what is not in the cache.
+    """
+    frame = timm_infer.runs()
+    if models is not None:
+        frame = frame[frame.model.isin(list(models))]
+    if known_only:
+        frame = frame[[_is_cached(m, s) for m, s in zip(frame.model, frame.image_size, strict=True)]]
+    found = [_run(item) for item in frame.itertuples()]
+    return [run for run in found if run is not None]
+
+
+def _is_cached(model: str, image_size: int) -> bool:
+    return (cache_folder() / f"{model}-{image_size}-b{TRACED_BATCH}{store.SUFFIX}").exists()
+
+
+def _run(item: Any) -> Run | None:
+    mapping = GpuMapping(dtype=item.dtype, runtime=item.runtime, layout=item.layout)
+    rows = _rows(item.model, item.image_size, mapping)
+    if rows is None:
+        return None
+    scaled = {at_batch(row, item.batch / TRACED_BATCH): count for row, count in rows.items()}
+    busy, fixed, kernels, roof = class_times(scaled, _device(item.device), mapping)
+    return Run(item.device, mapping, item.model, item.batch, item.measured_s, busy, fixed, kernels, roof)
+
+
+def class_times(rows: Mapping[Row, int], device: GpuDevice, mapping: GpuMapping) -> tuple[np.ndarray, float, float, float]:
+    """(time a class, fixed cost, number of kernels, roofline) of a network's kernels."""
+    constants = gpu_constants()
+    busy, fixed, kernels, roof = dict.fromkeys(CLASSES, 0.0), 0.0, 0.0, 0.0
+    for table in build_tables(rows, mapping=mapping)[0]:
+        time = kernel_time(table, device=device, constants=constants)
+        each = np.maximum(time.compute_s, time.memory_s) * table.count
+        for name, mask in _members(table, mapping):
+            busy[name] += float(np.sum(each * mask))
+        fixed += float(np.sum(time.overhead_s * table.count))
+        kernels += float(np.sum(table.count))
+        peak = device.peak_op_per_s("fp16", tensor=table.kind != "stream")
+        roof += float(np.sum(np.maximum(time.flop / peak, time.dram_b / device.dram_b_per_s) * table.count))
+    return np.array([busy[name] for name in CLASSES]), fixed, kernels, roof
+
+
+def _members(table: Any, mapping: GpuMapping) -> Sequence[tuple[str, Any]]:
+    if table.kind != "conv":
+        return [(table.kind, 1.0)]
+    grouped = table.columns.direct
+    return [("depthwise", grouped), ("nchw_conv" if mapping.layout == "nchw" else "conv", 1.0 - grouped)]
+
+
+def predict(runs: Sequence[Run], values: Mapping[str, float]) -> np.ndarray:
+    """Seconds of every run."""
+    scales = np.array([values[name] for name in CLASSES])
+    constants = NetworkConstants(eager_host_s=values["eager_host_s"], compile_host_s=values["compile_host_s"])
+    busy = np.array([run.busy_s for run in runs]) @ scales + np.array([run.fixed_s for run in runs])
+    host = np.array([host_s(run.kernels, run.mapping, constants) for run in runs])
+    return np.maximum(busy, host)
+
+
+def fit(runs: Sequence[Run]) -> dict[str, float]:
+    """Constants from measured networks."""
+    measured = np.array([run.measured_s for run in runs])
+    return fitting.fit(BOUNDS, lambda v: np.log(predict(runs, v) / measured))
+
+
+def validation_rows(*, folds: int = 8) -> dict[str, np.ndarray]:
+    """All runs whose graphs are traced, each predicted with constants fitted without its family of architectures."""
+    runs = load_runs()
+    order = sorted({run.family for run in runs})
+    fold = {name: i % folds for i, name in enumerate(np.random.default_rng(0).permutation(order))}
+    predicted = np.zeros(len(runs))
+    for held in range(folds):
+        inside = [i for i, run in enumerate(runs) if fold[run.family] == held]
+        values = fit([run for run in runs if fold[run.family] != held])
+        predicted[inside] = predict([runs[i] for i in inside], values)
+    return {
+        "device": np.array([run.device for run in runs]),
+        "group": np.array([run.mapping.runtime for run in runs]),
+        "measured_s": np.array([run.measured_s for run in runs]),
+        "predicted_s": predicted,
+        "roofline_s": np.array([run.roofline_s for run in runs]),
+    }
+
+
+def write() -> None:
+    """Fit on all runs and write `targets/gpu/fitted/networks.yaml`."""
+    runs = load_runs()
+    values = fit(runs)
+    fitting.write(
+        "networks",
+        values,
+        dataset="timm inference throughput (RTX 3090, RTX 4090, RTX PRO 6000 Max-Q)",
+        points=len(runs),
+        devices=sorted({run.device for run in runs}),
+        measured=np.array([run.measured_s for run in runs]),
+        predicted=predict(runs, values),
+    )
+
+
+if __name__ == "__main__":
+    write()
