@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from hwsim.cost import Cost, Memory, Program
 
 if TYPE_CHECKING:
-    from hwsim.quantities import Quantity
     import pandas
+
+    from hwsim.quantities import Quantity
 
 SCHEMA_VERSION = 1
 
@@ -181,18 +182,20 @@ class Estimate:
 
     def _traffic(self, names: Sequence[str]) -> tuple[float, float, float]:
         """Bytes that cross the border of a fused kernel: read, written, and the weights among the read."""
-        tensors, nodes = self.program.graph.tensors, [self._nodes[name] for name in names]
+        graph, nodes = self.program.graph, [self._nodes[name] for name in names]
         made = {t for node in nodes for t in node.outputs}
-        read = dict.fromkeys(t for node in nodes for t in node.inputs if t not in made)
-        inner = {t for t in made if all(c.name in names for c in self.program.graph.consumers.get(t, ()))} - set(self.program.graph.outputs)
+        operands = {n.name: [t for t in dict.fromkeys(n.inputs) if t not in made] for n in nodes}
+        read = {t: graph.tensors[t].bytes for n in nodes if not _picks(n) for t in operands[n.name]}
+        picked = sum(self._work[n.name].read_b for n in nodes if _picks(n))
+        weights = sum(b for t, b in read.items() if graph.tensors[t].role == "weight")
         if len(nodes) == 1:
-            work = self._work[names[0]]
-            return work.read_b, work.written_b, sum(tensors[t].bytes for t in read if tensors[t].role == "weight")
-        return (
-            sum(tensors[t].bytes for t in read),
-            sum(tensors[t].bytes for t in made - inner if self.program.graph.consumers.get(t) or t in self.program.graph.outputs),
-            sum(tensors[t].bytes for t in read if tensors[t].role == "weight"),
-        )
+            return self._work[names[0]].read_b, self._work[names[0]].written_b, weights
+        return sum(read.values()) + picked, sum(graph.tensors[t].bytes for t in made if self._leaves(t, names)), weights
+
+    def _leaves(self, tensor: str, names: Sequence[str]) -> bool:
+        """Whether something outside of the kernel reads what it made."""
+        graph = self.program.graph
+        return tensor in graph.outputs or any(reader.name not in names for reader in graph.consumers.get(tensor, ()))
 
     def bound_share(self) -> dict[str, float]:
         """Share of the summed kernel time by what binds it, largest first."""
@@ -239,6 +242,11 @@ class Estimate:
         from hwsim.report.html import estimate_fragment
 
         return estimate_fragment(self)
+
+
+def _picks(node: Any) -> bool:
+    """Whether a node reads only a part of its operands."""
+    return node.op.category == "layout" and node.kind in ("embedding", "gather", "scatter", "grid_sample")
 
 
 def plain(mapping: Any) -> dict[str, Any]:

@@ -65,6 +65,9 @@ class Node:
         """The operator of this kind."""
         return ops.get(self.kind)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Node, (self.name, self.kind, self.inputs, self.outputs, dict(self.attrs), self.path)
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -87,6 +90,9 @@ class Graph:
         for name in ("tensors", "attrs"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         self._verify()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph, (self.name, self.nodes, dict(self.tensors), self.inputs, self.outputs, dict(self.attrs))
 
     def _verify(self) -> None:
         known = {t.name for t in self.tensors.values() if t.role != "activation"}

@@ -78,9 +78,7 @@ def _finite(raw: Any, unit: str, at: str) -> float:
     return number
 
 
-def decode_all(
-    raw: Mapping[str, Any], fields: Mapping[str, Field], *, sources: Mapping[str, str], where: str
-) -> dict[str, Quantity]:
+def decode_all(raw: Mapping[str, Any], fields: Mapping[str, Field], *, sources: Mapping[str, str], where: str) -> dict[str, Quantity]:
     """All quantities of a description, defaults filled in.
 
     Raises:

@@ -40,7 +40,20 @@ def _index(shelf_folders: tuple[Path, ...]) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
     for folder in shelf_folders:
         for path in sorted(folder.glob("*/*.yaml")):
-            found.setdefault(path.stem, path)
+            other = found.setdefault(path.stem, path)
+            if other != path and other.parent.parent == folder:
+                raise InputError(f"two devices are called {path.stem!r}: {other} and {path}; rename one of them")
+    return MappingProxyType(found)
+
+
+@cache
+def _aliases(shelf_folders: tuple[Path, ...]) -> Mapping[str, str]:
+    """Other names of devices (`aliases:`, such as the driver's) and all names in lower case; only read when a name is on no list."""
+    found = {name.casefold(): name for name in _index(shelf_folders)}
+    for name, path in _index(shelf_folders).items():
+        content = yaml12.load(path)
+        for alias in (content.get("aliases") or ()) if isinstance(content, Mapping) else ():
+            found.setdefault(str(alias).casefold(), name)
     return MappingProxyType(found)
 
 
@@ -51,11 +64,14 @@ def devices(family: str | None = None) -> Mapping[str, Path]:
 
 
 def find(name: str, *, family: str | None = None) -> Path:
-    """The file that describes a device: by name, or a path to a YAML file.
+    """The file that describes a device: by name, by another name that it goes by, or a path to a YAML file.
+
+    >>> find("NVIDIA H200").stem
+    'h200-sxm'
 
     Raises:
         UnknownName: no such device.
-        InputError: no such file.
+        InputError: no such file, or two files of one name.
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
@@ -64,7 +80,10 @@ def find(name: str, *, family: str | None = None) -> Path:
         return path
     known = devices(family)
     if name not in known:
-        raise UnknownName("device", name, known)
+        proper = _aliases(tuple(folders("targets"))).get(name.casefold(), name)
+        if proper not in known:
+            raise UnknownName("device", name, known)
+        return known[proper]
     return known[name]
 
 
@@ -95,17 +114,32 @@ def family_of(name: str) -> str:
 
 
 def description(name: str, *, family: str) -> dict[str, Any]:
-    """The YAML of a device with what it extends merged in; `fields` and `sources` are merged key by key.
+    """The YAML of a device with what it extends merged in, `fields` and `sources` key by key.
+
+    A field keeps the citation of the file that states it, and names are not inherited.
 
     Raises:
+        UnknownName: no such device.
         InputError: a circle of `extends:`, or not a mapping.
     """
-    merged: dict[str, Any] = {}
+    merged: dict[str, Any] = {"sources": {}, "fields": {}}
     for content in reversed(list(_lineage(name, family))):
-        for key in ("fields", "sources"):
-            merged[key] = {**merged.get(key, {}), **_section(content, key, name)}
-        merged |= {k: v for k, v in content.items() if k not in ("fields", "sources", "extends")}
+        sources = {**merged["sources"], **_section(content, "sources", name)}
+        given = {"sources": sources, "fields": {**merged["fields"], **_cited(_section(content, "fields", name), sources)}}
+        merged = {k: v for k, v in merged.items() if k not in _OWN} | {k: v for k, v in content.items() if k != "extends"} | given
     return merged
+
+
+_OWN = ("name", "aliases", "summary", "released")
+"""What a description says of itself only, not of those that extend it."""
+
+
+def _cited(fields: Mapping[str, Any], sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with the short keys of their sources replaced by the citations."""
+    return {
+        key: {**raw, "source": sources.get(str(raw["source"]), raw["source"])} if isinstance(raw, Mapping) and "source" in raw else raw
+        for key, raw in fields.items()
+    }
 
 
 def _section(content: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
@@ -116,17 +150,28 @@ def _section(content: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
 
 
 def _lineage(name: str, family: str) -> Iterator[dict[str, Any]]:
-    seen: list[str] = []
+    seen: dict[Path, str] = {}
     following: str | None = name
     while following is not None:
-        if following in seen:
-            raise InputError(f"device {name!r} extends itself: {' -> '.join([*seen, following])}")
-        seen.append(following)
-        content = yaml12.load(find(following, family=family))
+        path = find(following, family=family)
+        if path.resolve() in seen:
+            raise InputError(f"device {name!r} extends itself: {' -> '.join([*seen.values(), following])}")
+        seen[path.resolve()] = following
+        content = yaml12.load(path)
         if not isinstance(content, dict):
             raise InputError(f"{following}: found {type(content).__name__}; expected a mapping with `fields:`")
         yield content
-        following = content.get("extends")
+        following = _extended(content, path)
+
+
+def _extended(content: Mapping[str, Any], path: Path) -> str | None:
+    """The device that a description extends; a relative path is looked for beside the description first."""
+    parent = content.get("extends")
+    if parent is not None and not isinstance(parent, str):
+        raise InputError(f"{path}: `extends:` is {parent!r}; expected the name of a device, or a path to its YAML file")
+    if parent and parent.endswith((".yaml", ".yml")) and (path.parent / parent).is_file():
+        return str(path.parent / parent)
+    return parent
 
 
 @cache

@@ -29,9 +29,7 @@ def dumps(graph: Graph) -> bytes:
     """The graph as bytes."""
     nodes = [(n.name, n.kind, list(n.inputs), list(n.outputs), dict(n.attrs), n.path) for n in graph.nodes]
     tensors = [(t.name, list(t.shape), t.dtype.name, t.role, t.density) for t in graph.tensors.values()]
-    return msgspec.msgpack.encode(
-        _Stored(VERSION, graph.name, nodes, tensors, list(graph.inputs), list(graph.outputs), dict(graph.attrs))
-    )
+    return msgspec.msgpack.encode(_Stored(VERSION, graph.name, nodes, tensors, list(graph.inputs), list(graph.outputs), dict(graph.attrs)))
 
 
 def loads(data: bytes) -> Graph:

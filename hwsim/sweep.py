@@ -25,7 +25,9 @@ class Points:
     memory_b: Array
 
 
-def evaluate(target: Target, program: Program, *, device: Any, mapping: Any, vary: Mapping[str, np.ndarray], chunk: int = CHUNK_POINTS) -> Points:
+def evaluate(
+    target: Target, program: Program, *, device: Any, mapping: Any, vary: Mapping[str, np.ndarray], chunk: int = CHUNK_POINTS
+) -> Points:
     """Costs of one program on many devices.
 
     Args:

@@ -28,7 +28,7 @@ class Suite:
 
     name: str
     rows: str
-    """`module:function`; called without arguments, returns a mapping of columns (`device`, `group`, `measured_s`, `predicted_s`, `roofline_s`)."""
+    """`module:function`; called without arguments, returns columns `device`, `group`, `measured_s`, `predicted_s`, `roofline_s`."""
     unit: str
     summary: str
     fit: str | None = None
@@ -39,7 +39,13 @@ SUITES = {
     s.name: s
     for s in (
         Suite("gpu-gemm", "hwsim.targets.gpu.calibrate.gemm:validation_rows", "s", "matrix products, each GPU left out in turn", "write"),
-        Suite("gpu-attention", "hwsim.targets.gpu.calibrate.attention:validation_rows", "s", "attention kernels, each GPU left out in turn", "write"),
+        Suite(
+            "gpu-attention",
+            "hwsim.targets.gpu.calibrate.attention:validation_rows",
+            "s",
+            "attention kernels, each GPU left out in turn",
+            "write",
+        ),
         Suite("gpu-conv", "hwsim.targets.gpu.calibrate.conv:validation_rows", "s", "convolutions, each GPU left out in turn", "write"),
         Suite(
             "gpu-elementwise",
@@ -55,7 +61,13 @@ SUITES = {
             "whole networks, each family of architectures left out in turn",
             "write",
         ),
-        Suite("gpu-power", "hwsim.targets.gpu.calibrate.power:validation_rows", "W", "mean power of matrix products, each GPU left out", "write"),
+        Suite(
+            "gpu-power",
+            "hwsim.targets.gpu.calibrate.power:validation_rows",
+            "W",
+            "mean power of matrix products, each GPU left out",
+            "write",
+        ),
     )
 }
 
@@ -105,7 +117,7 @@ def error_row(group: str, measured: np.ndarray, predicted: np.ndarray, roofline:
         float(np.mean(error)),
         float(np.quantile(error, 0.9)),
         float(100 * (np.median(predicted / measured) - 1)),
-        float(spearmanr(measured, predicted).statistic) if varied else float("nan"),
+        float(np.asarray(spearmanr(measured, predicted))[0]) if varied else float("nan"),
         float(np.median(plain)),
         float(np.mean(plain)),
         float(low),
@@ -141,7 +153,9 @@ def _values(columns: Mapping[str, Any], key: str) -> np.ndarray:
     return np.asarray(columns[name], dtype=float)
 
 
-def run(names: Sequence[str] = (), *, write: Path | None = None, tell: Callable[[str], None] = lambda _: None) -> tuple[list[Report], list[str]]:
+def run(
+    names: Sequence[str] = (), *, write: Path | None = None, tell: Callable[[str], None] = lambda _: None
+) -> tuple[list[Report], list[str]]:
     """Recompute the error tables; returns the reports and a line for each suite that was skipped.
 
     Args:
@@ -199,7 +213,13 @@ def cells(row: ErrorRow) -> list[str]:
 def markdown(item: Report) -> str:
     """The table of one suite for docs/accuracy."""
     head = f"| | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}"
-    lines = [f"# {item.suite.name}", "", f"Absolute percentage error of {item.suite.summary}. Rerun: `hwsim validate {item.suite.name}`.", "", head]
+    lines = [
+        f"# {item.suite.name}",
+        "",
+        f"Absolute percentage error of {item.suite.summary}. Rerun: `hwsim validate {item.suite.name}`.",
+        "",
+        head,
+    ]
     for rows in ([item.overall], item.by_device, item.by_group, item.by_both):
         lines += [f"| {row.group} | {' | '.join(cells(row))} |" for row in rows]
         lines.append(f"| |{' |' * len(COLUMNS)}")

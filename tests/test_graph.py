@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hwsim import GraphBuilder, store
+from hwsim.dtypes import dtype
 from hwsim.errors import GraphError, InputError, UnknownName
 from hwsim.graph import Graph, Node, Tensor
-from hwsim.dtypes import dtype
 
 
 def mlp(batch: int = 4) -> Graph:

@@ -33,9 +33,7 @@ def test_every_kind_has_a_summary() -> None:
     assert all(ops.get(kind).summary for kind in ops.kinds())
 
 
-@given(
-    lq=st.integers(1, 12), extra=st.integers(0, 8), causal=st.booleans(), window=st.none() | st.integers(1, 30)
-)
+@given(lq=st.integers(1, 12), extra=st.integers(0, 8), causal=st.booleans(), window=st.none() | st.integers(1, 30))
 def test_attended_share_equals_the_mask(lq: int, extra: int, causal: bool, window: int | None) -> None:
     keys = lq + extra
     q, k = np.arange(lq)[:, None] + extra, np.arange(keys)[None, :]
@@ -70,9 +68,7 @@ def test_conv_shapes_are_torchs(kernel: int, stride: int, padding: int, transpos
     make = torch.nn.ConvTranspose2d if transposed else torch.nn.Conv2d
     layer = make(4, 6, kernel, stride=stride, padding=padding, groups=2, device="meta")
     x = torch.empty(2, 4, 9, 11, device="meta")
-    done, shape = work(
-        "conv", tuple(x.shape), tuple(layer.weight.shape), stride=stride, padding=padding, groups=2, transposed=transposed
-    )
+    done, shape = work("conv", tuple(x.shape), tuple(layer.weight.shape), stride=stride, padding=padding, groups=2, transposed=transposed)
     assert shape == tuple(layer(x).shape)
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -12,11 +12,33 @@ from hwsim.quantities import STATUSES
 from hwsim.targets.gpu.device import FIELDS, GpuDevice
 
 DEVICES = sorted(shelf.devices("gpu"))
-ASKED = (
-    "p100-pcie-16gb v100-sxm2-16gb t4 a100-sxm-40gb a100-sxm-80gb a100-pcie-40gb a100-pcie-80gb a10 a40 l4 l40s h100-sxm-80gb "
-    "h100-pcie-80gb h200-sxm b200-sxm rtx-3090 rtx-4090 rtx-5090 rtx-pro-6000-blackwell-server rtx-pro-6000-blackwell-maxq "
-    "mi100 mi210 mi250 mi300x generic"
-).split()
+ASKED = [
+    "p100-pcie-16gb",
+    "v100-sxm2-16gb",
+    "t4",
+    "a100-sxm-40gb",
+    "a100-sxm-80gb",
+    "a100-pcie-40gb",
+    "a100-pcie-80gb",
+    "a10",
+    "a40",
+    "l4",
+    "l40s",
+    "h100-sxm-80gb",
+    "h100-pcie-80gb",
+    "h200-sxm",
+    "b200-sxm",
+    "rtx-3090",
+    "rtx-4090",
+    "rtx-5090",
+    "rtx-pro-6000-blackwell-server",
+    "rtx-pro-6000-blackwell-maxq",
+    "mi100",
+    "mi210",
+    "mi250",
+    "mi300x",
+    "generic",
+]
 
 
 def write(folder: Path, text: str) -> str:
@@ -41,7 +63,10 @@ def test_yaml_reads_numbers_as_people_write_them() -> None:
     [
         ("a: 1\na: 2", "YAML text, line 2, column 1: the key 'a' stands twice"),
         ("a: &x 1\nb: *x", "YAML text, line 2, column 4: aliases (*name) are not accepted"),
-        ("a: !!python/name:os.system", "YAML text, line 1, column 4: could not determine a constructor for the tag 'tag:yaml.org,2002:python/name:os.system'"),
+        (
+            "a: !!python/name:os.system",
+            "YAML text, line 1, column 4: could not determine a constructor for the tag 'tag:yaml.org,2002:python/name:os.system'",
+        ),
     ],
 )
 def test_yaml_refuses(text: str, message: str) -> None:
@@ -106,7 +131,10 @@ def test_ten_lines_describe_a_gpu(tmp_path: Path) -> None:
             "extends: generic\nfields: {sm_count: {value: 10, source: x, status: guessed}}",
             None,
         ),
-        ("extends: generic\nfields: {sm_count: {value: -1, source: x, status: assumed}}", "{path}, field 'sm_count': found -1.0; expected more than 0"),
+        (
+            "extends: generic\nfields: {sm_count: {value: -1, source: x, status: assumed}}",
+            "{path}, field 'sm_count': found -1.0; expected more than 0",
+        ),
         ("extends: generic\nspeed: 3", "unknown key in {path}: 'speed'. Known:"),
         ("[1, 2]", "{path}: found list; expected a mapping with `fields:`"),
     ],

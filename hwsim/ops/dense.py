@@ -21,9 +21,7 @@ def _linear_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs: A
     return streamed(inputs, outputs, macs=outputs[0].size * inputs[1].shape[1], ops=bias)
 
 
-register(
-    Op("linear", _linear_shapes, _linear_work, inputs=(2, 3), summary="y = x W^T + b; operands x (..., in), W (out, in), b (out)")
-)
+register(Op("linear", _linear_shapes, _linear_work, inputs=(2, 3), summary="y = x W^T + b; operands x (..., in), W (out, in), b (out)"))
 
 
 def _matmul_shapes(shapes: Sequence[Shape], attrs: Attrs) -> tuple[Shape, ...]:
@@ -68,7 +66,8 @@ def conv_geometry(shapes: Sequence[Shape], attrs: Attrs) -> tuple[Shape, ...]:
     if attrs["transposed"]:
         extra = tuple_of(attrs["output_padding"], dims)
         spatial = tuple(
-            (i - 1) * s - sum(p) + d * (k - 1) + e + 1 for i, s, p, d, k, e in zip(x[2:], stride, pads, dilation, kernel, extra, strict=True)
+            (i - 1) * s - sum(p) + d * (k - 1) + e + 1
+            for i, s, p, d, k, e in zip(x[2:], stride, pads, dilation, kernel, extra, strict=True)
         )
         return ((x[0], weight[1] * groups, *_positive(spatial, x, weight)),)
     spatial = tuple((i + sum(p) - d * (k - 1) - 1) // s + 1 for i, s, p, d, k in zip(x[2:], stride, pads, dilation, kernel, strict=True))

@@ -90,7 +90,9 @@ def _generate_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs:
     return Work(written_b=total_b(outputs))
 
 
-register(Op("generate", _given, _generate_work, {"shape": REQUIRED, "fn": "fill"}, "layout", (0, 8), "constant, range, mask or random values"))
+register(
+    Op("generate", _given, _generate_work, {"shape": REQUIRED, "fn": "fill"}, "layout", (0, 8), "constant, range, mask or random values")
+)
 
 
 def _embedding_shapes(shapes: Sequence[Shape], attrs: Attrs) -> tuple[Shape, ...]:
@@ -113,7 +115,17 @@ def _scatter_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs: 
     return Work(ops=updates.size if attrs["reduce"] else 0, read_b=total_b(inputs[1:]) + updates.bytes, written_b=updates.bytes)
 
 
-register(Op("scatter", _same, _scatter_work, {"axis": 0, "reduce": None}, "layout", (2, 8), "write updates at indices; operands x, indices, updates"))
+register(
+    Op(
+        "scatter",
+        _same,
+        _scatter_work,
+        {"axis": 0, "reduce": None},
+        "layout",
+        (2, 8),
+        "write updates at indices; operands x, indices, updates",
+    )
+)
 
 
 def _sort_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs: Attrs) -> Work:
@@ -155,4 +167,14 @@ def _grid_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs: Att
 
 
 register(Op("grid_sample", _given, _grid_work, {"shape": REQUIRED}, "layout", (2, 2), "bilinear samples at given places"))
-register(Op("unsupported", _many, _free, {"operator": REQUIRED, "shapes": REQUIRED}, "unsupported", (0, 4096), "left out on request; costs nothing and lowers the coverage"))
+register(
+    Op(
+        "unsupported",
+        _many,
+        _free,
+        {"operator": REQUIRED, "shapes": REQUIRED},
+        "unsupported",
+        (0, 4096),
+        "left out on request; costs nothing and lowers the coverage",
+    )
+)

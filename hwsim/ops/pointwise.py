@@ -134,13 +134,21 @@ def _reduce_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs: A
 
 
 register(
-    Op("reduce", _reduce_shapes, _reduce_work, {"fn": "sum", "axes": None, "keepdims": False}, "reduction", (1, 1), "sum, mean, max ... over axes")
+    Op(
+        "reduce",
+        _reduce_shapes,
+        _reduce_work,
+        {"fn": "sum", "axes": None, "keepdims": False},
+        "reduction",
+        (1, 1),
+        "sum, mean, max ... over axes",
+    )
 )
 
 
 def _pool_shapes(shapes: Sequence[Shape], attrs: Attrs) -> tuple[Shape, ...]:
-    from hwsim.ops.dense import conv_padding
     from hwsim.ops.core import tuple_of
+    from hwsim.ops.dense import conv_padding
 
     x = shapes[0]
     dims = len(x) - 2

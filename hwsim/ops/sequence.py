@@ -127,5 +127,11 @@ def _fft_work(inputs: Sequence[Operand], outputs: Sequence[Operand], attrs: Attr
 
 
 register(
-    Op("fft", _fft_shapes, _fft_work, {"axes": (-1,), "n": None, "real": False, "inverse": False}, summary="discrete Fourier transform over axes")
+    Op(
+        "fft",
+        _fft_shapes,
+        _fft_work,
+        {"axes": (-1,), "n": None, "real": False, "inverse": False},
+        summary="discrete Fourier transform over axes",
+    )
 )

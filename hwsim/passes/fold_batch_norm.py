@@ -40,7 +40,7 @@ def _with_bias(node: Node, tensors: dict[str, Tensor]) -> Node:
     if len(node.inputs) > 2:
         return node
     weight = tensors[node.inputs[1]]
-    out = tensors[node.outputs[0]].shape[1 if node.kind == "conv" else -1]
+    out = list(tensors[node.outputs[0]].shape)[1 if node.kind == "conv" else -1]
     bias = Tensor(f"{weight.name}:bias", (out,), weight.dtype, "weight")
     tensors[bias.name] = bias
     return replace(node, inputs=(*node.inputs, bias.name))

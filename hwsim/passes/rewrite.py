@@ -43,9 +43,7 @@ class Rewriter:
         finally:
             self._place = None
 
-    def emit(
-        self, kind: str, inputs: Sequence[str], *, output: str | None = None, dtype: DType | None = None, **attrs: Any
-    ) -> str:
+    def emit(self, kind: str, inputs: Sequence[str], *, output: str | None = None, dtype: DType | None = None, **attrs: Any) -> str:
         """Add a node with one result; `output`: an existing tensor that it makes instead of a new one. Returns the result."""
         assert self._place is not None, "emit outside of replacing"
         op = ops.get(kind)

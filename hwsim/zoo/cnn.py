@@ -49,7 +49,12 @@ def _block(b: GraphBuilder, x: str, width: int, *, stride: int, bottleneck: bool
     return act(b, add(b, y, x, path="add"), "relu", path=f"act{len(kernels)}")
 
 
-@model("lenet5", family="lenet", summary="LeNet-5 with tanh", source="LeCun et al. 1998, Gradient-based learning applied to document recognition")
+@model(
+    "lenet5",
+    family="lenet",
+    summary="LeNet-5 with tanh",
+    source="LeCun et al. 1998, Gradient-based learning applied to document recognition",
+)
 def lenet(*, name: str = "lenet5", batch: int = 1, num_classes: int = 10) -> Graph:
     """LeNet-5 on 32x32 images, the second convolution dense."""
     b = GraphBuilder(name, source=f"zoo:{name}", batch=batch)

@@ -14,7 +14,16 @@ def linear(b: GraphBuilder, x: str, units: int, *, path: str = "", bias: bool = 
 
 
 def conv(
-    b: GraphBuilder, x: str, channels: int, kernel: int, *, path: str = "", stride: int = 1, padding: int | None = None, groups: int = 1, bias: bool = False
+    b: GraphBuilder,
+    x: str,
+    channels: int,
+    kernel: int,
+    *,
+    path: str = "",
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+    bias: bool = False,
 ) -> str:
     """2-d convolution with new weights; padding keeps the size at stride 1 unless given."""
     pad = kernel // 2 if padding is None else padding

@@ -13,12 +13,35 @@ QWEN = "Qwen Team 2024, Qwen2.5 Technical Report, arXiv:2412.15115"
 
 
 @model("llama2_7b", family="llama", summary="Llama 2 7B", source=LLAMA2, vocab_size=32000, hidden=11008, num_kv_heads=32)
-@model("llama2_13b", family="llama", summary="Llama 2 13B", source=LLAMA2, vocab_size=32000, hidden=13824, num_kv_heads=40, num_heads=40, width=5120, num_layers=40)
+@model(
+    "llama2_13b",
+    family="llama",
+    summary="Llama 2 13B",
+    source=LLAMA2,
+    vocab_size=32000,
+    hidden=13824,
+    num_kv_heads=40,
+    num_heads=40,
+    width=5120,
+    num_layers=40,
+)
 @model("llama3_8b", family="llama", summary="Llama 3 8B", source=LLAMA3)
 @model("llama3_70b", family="llama", summary="Llama 3 70B", source=LLAMA3, width=8192, num_layers=80, num_heads=64, hidden=28672)
 @model("llama3_2_1b", family="llama", summary="Llama 3.2 1B, tied head", source=LLAMA3, width=2048, num_layers=16, hidden=8192, tied=True)
 @model("mistral_7b", family="llama", summary="Mistral 7B v0.1, sliding window", source=MISTRAL, vocab_size=32000, window=4096)
-@model("qwen2_5_7b", family="llama", summary="Qwen2.5 7B", source=QWEN, vocab_size=152064, width=3584, num_layers=28, num_heads=28, num_kv_heads=4, hidden=18944, qkv_bias=True)
+@model(
+    "qwen2_5_7b",
+    family="llama",
+    summary="Qwen2.5 7B",
+    source=QWEN,
+    vocab_size=152064,
+    width=3584,
+    num_layers=28,
+    num_heads=28,
+    num_kv_heads=4,
+    hidden=18944,
+    qkv_bias=True,
+)
 def llama(
     *,
     name: str = "llama",

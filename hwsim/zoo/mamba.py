@@ -48,7 +48,7 @@ def _finish(b: GraphBuilder, x: str, table: str) -> Graph:
 
 def _causal_conv(b: GraphBuilder, x: str, taps: int) -> str:
     """Depthwise over time, (batch, channels, length) to the same."""
-    batch, channels, length = b.shape(x)
+    _batch, channels, _length = b.shape(x)
     with b.scope("conv1d"):
         weights = [b.weight((channels, 1, taps)), b.weight((channels,), name="bias")]
         y = b.add("conv", [x, *weights], padding=((taps - 1, 0),), groups=channels)
@@ -56,7 +56,7 @@ def _causal_conv(b: GraphBuilder, x: str, taps: int) -> str:
 
 
 def _mixer(b: GraphBuilder, x: str, *, inner: int, states: int, taps: int) -> str:
-    batch, length, width = b.shape(x)
+    _batch, _length, width = b.shape(x)
     rank = -(-width // 16)
     both = b.add("transpose", [linear(b, x, 2 * inner, path="in_proj", bias=False)], perm=(0, 2, 1))
     x, gate = b.add_many("split", [both], sizes=(inner, inner), axis=1)

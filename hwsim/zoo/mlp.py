@@ -13,9 +13,7 @@ from hwsim.zoo.registry import model
     summary="jet substructure classifier, 16-64-32-32-5",
     source="Duarte et al. 2018, Fast inference of deep neural networks in FPGAs for particle physics, arXiv:1804.06913",
 )
-def mlp(
-    *, name: str = "mlp", batch: int = 1, num_inputs: int = 16, widths: tuple[int, ...] = (64, 32, 32), num_classes: int = 5
-) -> Graph:
+def mlp(*, name: str = "mlp", batch: int = 1, num_inputs: int = 16, widths: tuple[int, ...] = (64, 32, 32), num_classes: int = 5) -> Graph:
     """Dense layers with ReLU, softmax at the end."""
     b = GraphBuilder(name, source=f"zoo:{name}", batch=batch)
     x = b.input("features", (batch, num_inputs))

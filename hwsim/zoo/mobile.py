@@ -16,7 +16,9 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
     summary="inverted residuals with depthwise convolutions",
     source="Sandler et al. 2018, MobileNetV2, arXiv:1801.04381",
 )
-def mobilenet_v2(*, name: str = "mobilenet_v2", batch: int = 1, image_size: int = 224, num_classes: int = 1000, width: float = 1.0) -> Graph:
+def mobilenet_v2(
+    *, name: str = "mobilenet_v2", batch: int = 1, image_size: int = 224, num_classes: int = 1000, width: float = 1.0
+) -> Graph:
     """MobileNetV2; `width` multiplies the channels."""
     b = GraphBuilder(name, source=f"zoo:{name}", batch=batch)
     x = _conv(b, b.input("image", (batch, 3, image_size, image_size)), _round(32 * width), 3, path="conv_stem", stride=2)

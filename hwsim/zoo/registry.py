@@ -99,7 +99,8 @@ class ZooFrontend:
         """
         name, _, query = source.removeprefix("zoo:").partition("?")
         chosen = info(name)
-        given = {**dict(item.partition("=")[::2] for item in query.split("&") if item), **options, **dims}
+        pairs = (item.partition("=") for item in query.split("&") if item)
+        given: dict[str, Any] = {**{key: value for key, _, value in pairs}, **options, **dims}
         sizes = {k: v for k, v in {"batch": batch, "seq_len": seq_len}.items() if v is not None}
         if "seq_len" in sizes and "seq_len" not in chosen.options:
             raise InputError(f"{name} takes no sequence, found seq_len={seq_len}; its options are {', '.join(chosen.options)}")
@@ -122,10 +123,16 @@ def _typed(chosen: Model, key: str, value: Any) -> Any:
 
 def _as(kind: type, value: Any) -> Any:
     if kind is bool and isinstance(value, str):
-        return {"true": True, "1": True, "false": False, "0": False}[value.lower()] if value.lower() in ("true", "1", "false", "0") else kind(None, None)
+        return _bool(value)
     if kind is tuple:
         return tuple(int(v) for v in (value.split(",") if isinstance(value, str) else value))
     return value if kind is type(None) else kind(value)
+
+
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(text)
+    return text.lower() in ("true", "1")
 
 
 FRONTEND = ZooFrontend()

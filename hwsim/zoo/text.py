@@ -73,7 +73,9 @@ def gpt2(
     table = b.weight((vocab_size, width), name="transformer.wte.weight")
     x = b.add("embedding", [table, b.input("input_ids", (batch, seq_len), "int64")], path="transformer.wte", dtype="fp32")
     positions = b.constant((1, seq_len), "int64", name="position_ids")
-    where = b.add("embedding", [b.weight((max_positions, width), name="transformer.wpe.weight"), positions], path="transformer.wpe", dtype="fp32")
+    where = b.add(
+        "embedding", [b.weight((max_positions, width), name="transformer.wpe.weight"), positions], path="transformer.wpe", dtype="fp32"
+    )
     x = add(b, x, where, path="transformer.add")
     for i in range(num_layers):
         with b.scope(f"transformer.h.{i}"):

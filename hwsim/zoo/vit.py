@@ -28,7 +28,16 @@ def vit(
 ) -> Graph:
     """ViT with a class token, as in timm."""
     b = GraphBuilder(name, source=f"zoo:{name}", batch=batch)
-    x = conv(b, b.input("image", (batch, 3, image_size, image_size)), width, patch_size, path="patch_embed.proj", stride=patch_size, padding=0, bias=True)
+    x = conv(
+        b,
+        b.input("image", (batch, 3, image_size, image_size)),
+        width,
+        patch_size,
+        path="patch_embed.proj",
+        stride=patch_size,
+        padding=0,
+        bias=True,
+    )
     tokens = b.shape(x)[2] * b.shape(x)[3]
     x = b.add("transpose", [b.add("reshape", [x], shape=(batch, width, tokens), path="patch_embed")], perm=(0, 2, 1), path="patch_embed")
     cls = b.add("expand", [b.weight((1, 1, width), name="cls_token")], shape=(batch, 1, width), path="cls_token")
@@ -57,5 +66,3 @@ def encoder_block(b: GraphBuilder, x: str, *, num_heads: int, hidden: int) -> st
         y = act(b, linear(b, norm(b, x, "layer", path="norm2"), hidden, path="fc1"), "gelu", path="act")
         y = linear(b, y, width, path="fc2")
     return add(b, x, y, path="add2")
-
-

@@ -70,10 +70,11 @@ class Stored:
         tensor = self._protos.get(name)
         if tensor is None or not tensor.raw_data or not tensor.dims:
             return False
-        count = math.prod(tensor.dims)
-        width, rest = divmod(len(tensor.raw_data), max(1, count))
-        raw = tensor.raw_data
-        return rest == 0 and 0 < width <= 16 and raw[: 16 * width] == raw[:width] * min(16, count) and raw == raw[:width] * count
+        name_of = {1: "<f4", 10: "<f2", 11: "<f8"}.get(tensor.data_type)
+        if name_of is None or len(tensor.raw_data) != math.prod(tensor.dims) * int(name_of[-1]):
+            return False
+        numbers = np.frombuffer(tensor.raw_data, dtype=name_of)
+        return bool((numbers[:16] == numbers[0]).all() and (numbers == numbers[0]).all())
 
     def _decode(self, tensor: Any) -> np.ndarray | None:
         from onnx import numpy_helper

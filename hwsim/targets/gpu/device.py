@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Any
 
 from hwsim import shelf
 from hwsim.arrays import Array
 from hwsim.dtypes import DType, dtype
 from hwsim.errors import InputError, UnknownName
-from hwsim.quantities import Field, Quantity, decode_all
+from hwsim.quantities import Field, Quantity, check_range, decode_all
 from hwsim.units import parse
 
 FIELDS: Mapping[str, Field] = {
     "sm_count": Field("1", doc="streaming multiprocessors (NVIDIA) or compute units (AMD)"),
-    "clock_hz": Field("Hz", doc="clock that the peak rates of the datasheet are stated for"),
+    "clock_hz": Field("Hz", least=1e6, doc="clock that the peak rates of the datasheet are stated for"),
     "fp64_flop_per_clk": Field("FLOP/clk", required=False, doc="vector units, a clock and SM; a fused multiply-add is 2"),
     "fp32_flop_per_clk": Field("FLOP/clk", doc="vector units, a clock and SM"),
     "fp16_flop_per_clk": Field("FLOP/clk", required=False, doc="vector units, packed"),
@@ -29,9 +30,9 @@ FIELDS: Mapping[str, Field] = {
     "int8_tensor_op_per_clk": Field("OP/clk", required=False, doc="tensor units, or dp4a on vector units"),
     "int4_tensor_op_per_clk": Field("OP/clk", required=False, doc="tensor units"),
     "special_op_per_clk": Field("OP/clk", required=False, default=16.0, doc="exp, rsqrt ... a clock and SM"),
-    "dram_b_per_s": Field("B/s", doc="DRAM bandwidth"),
-    "dram_b": Field("B", doc="DRAM capacity"),
-    "l2_b": Field("B", doc="last-level cache"),
+    "dram_b_per_s": Field("B/s", least=1e6, doc="DRAM bandwidth"),
+    "dram_b": Field("B", least=1e6, doc="DRAM capacity"),
+    "l2_b": Field("B", least=1e3, doc="last-level cache"),
     "l2_b_per_clk": Field("B/clk", required=False, default=64.0, doc="L2 bandwidth a clock and SM"),
     "shared_b": Field("B", required=False, default=65536.0, doc="shared memory an SM"),
     "register_b": Field("B", required=False, default=262144.0, doc="register file an SM"),
@@ -119,24 +120,27 @@ class GpuDevice:
         raw = shelf.description(name, family="gpu")
         for key in raw:
             if key not in _TOP:
-                raise UnknownName(f"key in {name}:", key, _TOP)
-        found = decode_all(raw.get("fields", {}), FIELDS, sources=raw.get("sources", {}), where=name)
-        peaks = {arithmetic: parse(value, "") if not isinstance(value, str) else _peak(value) for arithmetic, value in raw.get("check", {}).items()}
+                raise UnknownName(f"key in {name}:", str(key), _TOP)
+        found = decode_all(raw["fields"], FIELDS, sources=raw["sources"], where=name)
+        proper = name if name.endswith((".yaml", ".yml")) else shelf.find(name, family="gpu").stem
         return cls(
-            name=str(raw.get("name", name)),
-            vendor=raw.get("vendor", "generic"),
-            architecture=raw.get("architecture", "generic"),
-            check=peaks,
+            name=str(raw.get("name", proper)),
+            vendor=str(raw.get("vendor", "generic")),
+            architecture=str(raw.get("architecture", "generic")),
+            check=_checks(raw.get("check") or {}, where=name),
             sources=found,
             **{key: quantity.value for key, quantity in found.items()},
         )
 
     def with_overrides(self, overrides: Mapping[str, Any], /) -> GpuDevice:
-        """A copy with other quantities; text carries units (`"4.8 TB/s"`), arrays are columns of points.
+        """A copy with other quantities; text carries units (`"4.8 TB/s"`), arrays are columns of points, `(points, 1)`.
+
+        >>> GpuDevice.from_shelf("h100-sxm-80gb").with_overrides({"dram_b_per_s": "4.8 TB/s"}).dram_b_per_s
+        4800000000000.0
 
         Raises:
             UnknownName: no such field.
-            InputError: a wrong unit or a value below 0.
+            InputError: neither number, text nor array, a wrong unit, or a value out of range.
         """
         changed: dict[str, Any] = {}
         for key, value in overrides.items():
@@ -148,31 +152,35 @@ class GpuDevice:
 
     @staticmethod
     def _override(key: str, value: Any) -> Array:
-        if not isinstance(value, str | int | float):
+        if getattr(value, "shape", ()) != ():
             return value
         try:
-            number = parse(value, FIELDS[key].unit)
+            number = parse(float(value) if isinstance(value, Real) and not isinstance(value, bool) else value, FIELDS[key].unit)
         except InputError as error:
             raise InputError(f"quantity {key!r}: {error}") from None
-        if not number > 0 and (FIELDS[key].required or number < 0):
-            raise InputError(f"quantity {key!r}: found {value!r}; expected more than 0")
+        check_range(f"quantity {key!r}", number, FIELDS[key])
         return number
 
     def op_per_clk(self, name: str | DType, *, tensor: bool = True) -> Array:
-        """Operations a clock and SM in a format, on the best unit that the device has (`tensor=False`: vector units)."""
+        """Operations a clock and SM in a format, on the best unit that the device has (`tensor=False`: vector units).
+
+        A device without the unit takes the next one of its kind: bf16 on Volta and Turing runs at the fp32 rate, fp8 on Ampere
+        at that of fp16 tensor units, fp16 on small Pascals (1/64 of fp32) at the fp32 rate.
+        """
+        unit = self._unit(name, tensor=tensor)
+        rate = getattr(self, unit)
+        return _larger(rate, self.fp32_flop_per_clk) if unit == "fp16_flop_per_clk" else rate
+
+    def _unit(self, name: str | DType, *, tensor: bool) -> str:
+        """The field with the rate of the first unit for a format that is there; an array counts as there."""
         kind = arithmetic_class(name)
-        order = _FALLBACK[kind] if tensor else _VECTOR.get(kind, ("fp32_flop_per_clk",))
-        for key in order:
-            rate = getattr(self, key)
-            if not isinstance(rate, int | float) or rate > 0:
-                return rate
-        return self.fp32_flop_per_clk
+        order = _FALLBACK[kind] if tensor else _VECTOR.get(kind, ())
+        rates = ((key, getattr(self, key)) for key in order)
+        return next((key for key, rate in rates if not isinstance(rate, int | float) or rate > 0), "fp32_flop_per_clk")
 
     def uses_tensor(self, name: str | DType) -> bool:
         """Whether products in a format run on tensor units."""
-        first = _FALLBACK[arithmetic_class(name)][0]
-        rate = getattr(self, first)
-        return "tensor" in first and (not isinstance(rate, int | float) or rate > 0)
+        return "tensor" in self._unit(name, tensor=True)
 
     def peak_op_per_s(self, name: str | DType, *, tensor: bool = True) -> Array:
         """Dense peak of the device in a format, operations a second."""
@@ -182,8 +190,20 @@ class GpuDevice:
 _TOP = ("name", "family", "vendor", "architecture", "summary", "released", "sources", "fields", "check", "aliases")
 
 
-def _peak(text: str) -> float:
-    return parse(text, "OP/s" if "OP/s" in text and "FLOP/s" not in text else "FLOP/s")
+def _checks(raw: Mapping[str, Any], *, where: str) -> dict[str, float]:
+    """Peaks by format, operations a second."""
+    for key in raw:
+        if key not in _FALLBACK:
+            raise UnknownName(f"format in `check:` of {where}:", str(key), _FALLBACK)
+    try:
+        return {key: parse(value, "OP/s" if key.startswith("int") else "FLOP/s") for key, value in raw.items()}
+    except InputError as error:
+        raise InputError(f"{where}, `check:`: {error}") from None
+
+
+def _larger(a: Array, b: Array) -> Array:
+    """The larger one, of scalars and arrays alike."""
+    return max(a, b) if isinstance(a, int | float) and isinstance(b, int | float) else (a + b + abs(a - b)) / 2
 
 
 NUMERIC = tuple(f.name for f in fields(GpuDevice) if f.name in FIELDS)

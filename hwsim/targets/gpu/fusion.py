@@ -12,7 +12,9 @@ EXTERN = frozenset({"linear", "matmul", "conv", "attention", "recurrent", "selec
 """Kinds that library kernels run."""
 MOVES = frozenset({"copy", "transpose"})
 """Layout kinds that a code generator writes as point-wise kernels."""
-STRIDED = frozenset({"matmul", "attention", "activation", "elementwise", "cast", "norm", "softmax", "reduce", "copy", "quantize", "dequantize"})
+STRIDED = frozenset(
+    {"matmul", "attention", "activation", "elementwise", "cast", "norm", "softmax", "reduce", "copy", "quantize", "dequantize"}
+)
 """Kinds that read a transposed operand through its strides, so that the transposition costs nothing."""
 
 

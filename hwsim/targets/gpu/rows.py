@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from hwsim.dtypes import DType
 from hwsim.graph import Graph, Node
-from hwsim.ops.dense import attended_frac, conv_padding
 from hwsim.ops.core import tuple_of
+from hwsim.ops.dense import attended_frac, conv_padding
 from hwsim.ops.pointwise import norm_row
 from hwsim.targets.gpu.fusion import category
 
@@ -197,13 +197,12 @@ def _style(nodes: list[Node]) -> str:
 
 def reduction_row(graph: Graph, node: Node) -> int:
     """Elements that one reduction of the node spans; 1 for a point-wise node."""
-    shape = graph.tensors[node.inputs[0]].shape if node.inputs else ()
+    shape: tuple[int, ...] = graph.tensors[node.inputs[0]].shape if node.inputs else ()
     if node.kind == "softmax":
-        return shape[node.attrs["axis"]]
+        return list(shape)[node.attrs["axis"]]
     if node.kind == "norm":
         return 1 if node.attrs["fn"] == "batch" else max(1, norm_row(shape, node.attrs))
     if node.kind == "reduce":
         out = graph.tensors[node.outputs[0]].size
         return max(1, math.prod(shape) // max(1, out))
     return 1
-

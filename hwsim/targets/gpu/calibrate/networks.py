@@ -147,7 +147,8 @@ def _run(item: Any) -> Run | None:
 def class_times(rows: Mapping[Row, int], device: GpuDevice, mapping: GpuMapping) -> tuple[np.ndarray, float, float, float]:
     """(time a class, fixed cost, number of kernels, roofline) of a network's kernels."""
     constants = gpu_constants()
-    busy, fixed, kernels, roof = dict.fromkeys(CLASSES, 0.0), 0.0, 0.0, 0.0
+    busy: dict[str, float] = dict.fromkeys(CLASSES, 0.0)
+    fixed, kernels, roof = 0.0, 0.0, 0.0
     for table in build_tables(rows, mapping=mapping)[0]:
         time = kernel_time(table, device=device, constants=constants)
         each = np.maximum(time.compute_s, time.memory_s) * table.count

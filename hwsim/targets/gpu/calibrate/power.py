@@ -76,7 +76,9 @@ def validation_rows() -> dict[str, np.ndarray]:
         limit = np.full(len(chosen.measured_w), float(chosen.device.power_limit_w))
         device = np.full(len(limit), name)
         group = np.full(len(limit), "bf16 gemm")
-        parts.append({"device": device, "group": group, "measured_w": chosen.measured_w, "predicted_w": predict(chosen, values), "roofline_w": limit})
+        parts.append(
+            {"device": device, "group": group, "measured_w": chosen.measured_w, "predicted_w": predict(chosen, values), "roofline_w": limit}
+        )
     return fitting.joined(parts)
 
 

@@ -124,7 +124,9 @@ def attention_time(columns: AttentionColumns, *, device: Any, constants: Attenti
     xp = namespace(columns.keys, device.sm_count)
     c = constants
     rate = sum(mask * device.op_per_clk(name) for name, mask in columns.rates)
-    step = 2.0 * columns.rows * columns.width / (c.tensor_frac * rate) + c.special_frac * columns.rows / device.special_op_per_clk + c.key_clk
+    step = (
+        2.0 * columns.rows * columns.width / (c.tensor_frac * rate) + c.special_frac * columns.rows / device.special_op_per_clk + c.key_clk
+    )
     waves = columns.blocks / device.sm_count
     one = 1.0 + 0.0 * waves
     quantised = c.smooth_frac * xp.maximum(waves, one) + (1.0 - c.smooth_frac) * xp.ceil(waves)

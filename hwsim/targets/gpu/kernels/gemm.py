@@ -88,7 +88,16 @@ class GemmColumns:
 
 
 def gemm_columns(
-    *, m: Array, n: Array, k: Array, batch: Array, dtypes: tuple[str, ...], read_b: Array, written_b: Array, element_b: Array, warm_l2: Array = 0.0
+    *,
+    m: Array,
+    n: Array,
+    k: Array,
+    batch: Array,
+    dtypes: tuple[str, ...],
+    read_b: Array,
+    written_b: Array,
+    element_b: Array,
+    warm_l2: Array = 0.0,
 ) -> GemmColumns:
     """Columns of products `(batch, m, k) x (batch, k, n)`; `dtypes` names the format of each kernel."""
     import numpy as np
