@@ -86,7 +86,7 @@ class Program:
     @property
     def row_count(self) -> int:
         """Rows of all tables together."""
-        return sum(len(table.count) for table in self.tables)
+        return sum(table.count.shape[0] for table in self.tables)
 
 
 @dataclass(frozen=True)

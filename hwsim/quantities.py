@@ -109,7 +109,7 @@ def check_range(at: str, value: float, field: Field) -> None:
     if not value >= 0:
         raise InputError(f"{at}: found {value!r}; expected 0 or more")
     if 0 < value < field.least:
-        raise InputError(f"{at}: found {value:g} {field.unit}; expected at least {field.least:g}, is its prefix missing?")
+        raise InputError(f"{at}: found {value:g} {field.unit}; expected at least {field.least:g} {field.unit}; is its prefix missing?")
 
 
 def require(where: str, missing: Iterable[str]) -> None:

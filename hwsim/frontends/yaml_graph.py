@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,15 @@ from hwsim import yaml12
 from hwsim.dtypes import dtype
 from hwsim.errors import GraphError, InputError, UnknownName
 from hwsim.frontends.onnx.binding import BATCH, SEQUENCE, evaluate, symbols_of
+from hwsim.frontends.onnx.load import verified
+from hwsim.frontends.onnx.values import MOST_ELEMENTS
 from hwsim.graph import Graph, GraphBuilder
 
 MOST_NODES = 100_000
 """Nodes after repeats are written out."""
 _GRAPH_KEYS = ("name", "dims", "dtype", "inputs", "nodes", "outputs")
 _INPUT_KEYS = ("shape", "dtype", "density")
+_SOURCES = ("weight", "constant", "generate")
 _REPEAT_KEYS = ("repeat", "path", "nodes")
 COMMON_KEYS = ("op", "in", "out", "path", "dtype", "density")
 """Keys that every node takes."""
@@ -133,13 +137,15 @@ class Spec:
         """A trained tensor of this node."""
         return self.reader.weight(self, shape, name)
 
-    def add(self, kind: str, inputs: Sequence[str] | None = None, *, path: str = "", **attrs: Any) -> str:
+    def add(self, kind: str, inputs: Sequence[str] | None = None, **options: Any) -> str:
         """Append a node of our graph; its first result."""
-        return self.add_many(kind, inputs, path=path, **attrs)[0]
+        return self.add_many(kind, inputs, **options)[0]
 
-    def add_many(self, kind: str, inputs: Sequence[str] | None = None, *, path: str = "", **attrs: Any) -> tuple[str, ...]:
-        """Append a node of our graph; all results."""
-        fmt = self.data.get("dtype")
+    def add_many(
+        self, kind: str, inputs: Sequence[str] | None = None, *, path: str = "", default: Any = None, **attrs: Any
+    ) -> tuple[str, ...]:
+        """Append a node of our graph; all results. `default`: their format, if the file gives none."""
+        fmt = self.data.get("dtype", default)
         full = ".".join(p for p in (str(self.data.get("path", "")), path) if p)
         names = self.inputs if inputs is None else inputs
         return self.reader.builder.add_many(kind, names, path=full, dtype=None if fmt is None else dtype(str(fmt)), **attrs)
@@ -160,7 +166,8 @@ class _Reader:
         self.builder = GraphBuilder(str(spec.get("name", default)), dtype=dtype(str(spec.get("dtype", "fp32"))))
         self.values: dict[str, str] = {}
         self.dims: dict[str, int] = {}
-        self.last: str | None = None
+        self.last = ""
+        """Result of the node before."""
         self.count = 0
 
     def read(self, *, batch: int | None, seq_len: int | None, dims: Mapping[str, int]) -> Graph:
@@ -168,9 +175,8 @@ class _Reader:
         self._bind(batch=batch, seq_len=seq_len, dims=dims)
         self._inputs()
         self._nodes(self.spec.get("nodes"), where=f"{self.where}: nodes", depth=0)
-        outputs = [self.name(o, where=f"{self.where}: outputs") for o in self._outputs()]
         self.builder.attrs = self._facts()
-        return self.builder.finish(outputs)
+        return verified(self.builder.finish(self._outputs()), where=self.where)
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"source": self.where, "frontend": "yaml", "dims": dict(self.dims)}
@@ -178,17 +184,13 @@ class _Reader:
             facts.update({fact: size for name, size in self.dims.items() if name.lower() in known})
         return facts
 
-    def _outputs(self) -> list[Any]:
-        given = self.spec.get("outputs", [] if self.last is None else None)
+    def _outputs(self) -> list[str]:
+        given = self.spec.get("outputs")
         if given is None:
-            return [self._last_name]
+            return [self.last]
         if not isinstance(given, list) or not given:
             raise InputError(f"{self.where}: outputs is {_short(given)}; expected a list of names")
-        return given
-
-    @property
-    def _last_name(self) -> str:
-        return next(name for name, tensor in reversed(self.values.items()) if tensor == self.last)
+        return [self.name(name, where=f"{self.where}: outputs") for name in given]
 
     def _bind(self, *, batch: int | None, seq_len: int | None, dims: Mapping[str, int]) -> None:
         declared = self.spec.get("dims") or {}
@@ -257,7 +259,7 @@ class _Reader:
         if not isinstance(node, Mapping) or not isinstance(node.get("op"), str):
             raise InputError(f"{where}: found {_short(node)}; expected a node with 'op', or a block with 'repeat'")
         spec = Spec(self, node, f"{where} ({node['op']})")
-        spec.inputs = [self.name(n, where=spec.where) for n in self._operands(spec)]
+        spec.inputs = self._operands(spec)
         try:
             results = build(spec)
         except UnknownName as error:
@@ -266,11 +268,11 @@ class _Reader:
             raise InputError(f"{spec.where}: {str(error).partition('): ')[2] or error}") from None
         self._name_results(spec, results)
 
-    def _operands(self, spec: Spec) -> list[Any]:
+    def _operands(self, spec: Spec) -> list[str]:
         given = spec.data.get("in")
         if given is None:
-            return [] if spec.op in ("weight", "constant", "generate") or self.last is None else [self._last_name]
-        return given if isinstance(given, list) else [given]
+            return [] if spec.op in _SOURCES else [self.last]
+        return [self.name(name, where=spec.where) for name in (given if isinstance(given, list) else [given])]
 
     def _name_results(self, spec: Spec, results: Sequence[str]) -> None:
         given = spec.data.get("out", [])
@@ -281,13 +283,12 @@ class _Reader:
             self._set_density(tensor, spec.data.get("density"), where=spec.where)
         if spec.op not in ("weight", "constant"):
             self.last = results[0]
-            self.values[""] = results[0]
         self.values.update(zip(names, results, strict=False))
 
     def name(self, name: Any, *, where: str) -> str:
         """The tensor of our graph that stands under a name of the file."""
         if not isinstance(name, str) or name not in self.values:
-            raise UnknownName(f"tensor in {where}:", str(name), [n for n in self.values if n])
+            raise UnknownName(f"tensor in {where}:", str(name), self.values)
         return self.values[name]
 
     def number(self, value: Any, *, where: str) -> int:
@@ -301,15 +302,18 @@ class _Reader:
         for symbol in symbols_of(value):
             if symbol not in self.dims:
                 raise UnknownName(f"dimension in {where}:", symbol, self.dims)
-        return evaluate(value, self.dims)
+        result = evaluate(value, self.dims)
+        if abs(result) > MOST_ELEMENTS:
+            raise InputError(f"{where} is {result:.3g}; expected at most {MOST_ELEMENTS:.3g}")
+        return result
 
     def shape(self, value: Any, *, where: str) -> tuple[int, ...]:
         """A list of sizes."""
         if not isinstance(value, list) or len(value) > 16:
             raise InputError(f"{where} is {_short(value)}; expected a list of sizes")
         sizes = tuple(self.number(v, where=where) for v in value)
-        if any(s < 1 or s > 1 << 40 for s in sizes):
-            raise InputError(f"{where} is {list(sizes)}; expected sizes of at least 1")
+        if any(s < 1 for s in sizes) or math.prod(sizes) > MOST_ELEMENTS:
+            raise InputError(f"{where} is {list(sizes)}; expected sizes of at least 1, and at most {MOST_ELEMENTS:.3g} elements")
         return sizes
 
     def weight(self, spec: Spec, shape: Sequence[int], name: str) -> str:

@@ -103,7 +103,7 @@ def _each(spec: Spec, key: str, dims: int, default: Any = None, *, least: int = 
 
 def _embedding(spec: Spec) -> list[str]:
     table = spec.weight((spec.number("rows", least=1), spec.number("width", least=1)))
-    return [spec.add("embedding", [table, *spec.inputs], **({} if spec.data.get("dtype") else {}))]
+    return [spec.add("embedding", [table, *spec.inputs], default=spec.reader.builder.tensors[table].dtype.name)]
 
 
 def _norm(fn: str) -> Rule:

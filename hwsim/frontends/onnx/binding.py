@@ -15,6 +15,8 @@ from hwsim.ops import Shape
 BATCH = frozenset({"batch", "batch_size", "batchsize", "n", "bs", "b", "batch_dim"})
 SEQUENCE = frozenset({"sequence", "seq_len", "sequence_length", "seq", "seq_length", "seqlen", "max_seq_len", "encoder_sequence_length"})
 _OPERATORS: dict[type, Any] = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv}
+_LONGEST = 200
+"""Characters of an expression."""
 Dim = int | str
 """A number, or an expression of symbols."""
 
@@ -121,7 +123,7 @@ def _dim(dim: Any, fallback: str) -> Dim:
     """A declared dimension; negative numbers and nameless ones become symbols, as old exporters mean them."""
     if dim.WhichOneof("value") == "dim_value" and dim.dim_value >= 0:
         return int(dim.dim_value)
-    return dim.dim_param.strip()[:200] or fallback
+    return dim.dim_param.strip()[:_LONGEST] or fallback
 
 
 def symbols_of(dim: Dim) -> list[str]:
@@ -142,6 +144,8 @@ def evaluate(dim: Dim, values: Mapping[str, int]) -> int:
 
 def _tree(text: str) -> ast.Expression | None:
     """`text` as an arithmetic expression of names and numbers, if it is one."""
+    if len(text) > _LONGEST:
+        return None
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

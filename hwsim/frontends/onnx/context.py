@@ -22,6 +22,8 @@ from hwsim.ops import Shape
 VIEWS = frozenset({"Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "CastLike"})
 """Operators that leave a stored tensor what it is."""
 _DEEPEST = 16
+_SHARED = 4096
+"""Elements up to which exporters store equal tensors once (onnx-ir: 1,024)."""
 
 
 class Unsupported(Exception):
@@ -305,7 +307,7 @@ class Importer:
         Exporters store equal tensors once. Those of one repeated number (biases of an untrained network) are no tied weights.
         """
         module, _, leaf = stored.rpartition(".")
-        if not path or path == module or not self.stored.uniform(stored):
+        if not path or path == module or not self.stored.uniform(stored, most=_SHARED):
             return stored
         first = self._first_use.setdefault(stored, path if not looks_trained(stored) else module)
         return stored if path == first else f"{path}.{leaf}"

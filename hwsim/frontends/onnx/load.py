@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import InputError
+from hwsim.errors import HwsimError, InputError
 from hwsim.frontends.onnx import reading
 from hwsim.frontends.onnx.binding import SEQUENCE, Signature, signature
 from hwsim.frontends.onnx.context import Importer
@@ -37,7 +37,21 @@ def load(source: Any, *, batch: int | None, seq_len: int | None, dims: Mapping[s
     importer.builder.attrs = _facts(where, declared, shapes, symbols, seq_len=seq_len)
     tidy(importer.builder, outputs)
     graph = fold(importer.builder.finish(outputs))
-    return graph.replace(attrs={**graph.attrs, **dropped(model, parameters=graph.parameters)})
+    return verified(graph.replace(attrs={**graph.attrs, **dropped(model, parameters=graph.parameters)}), where=where)
+
+
+def verified(graph: Graph, *, where: str) -> Graph:
+    """`graph`, after its work was counted.
+
+    Raises:
+        InputError: attributes that make no sense show only then.
+    """
+    for node in graph.nodes:
+        try:
+            node.op.work(graph.operands(node.inputs), graph.operands(node.outputs), node.attrs)
+        except (HwsimError, LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            raise InputError(f"{where}: node {node.name!r} ({node.kind}) has attributes that do not fit: {error}") from None
+    return graph
 
 
 def _model(source: Any) -> tuple[Any, str, Path | None]:

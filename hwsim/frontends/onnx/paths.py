@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
+_SCOPES, _RULES = "pkg.torch.onnx.name_scopes", "pkg.onnxscript.rewriter.rule_name"
 
 
 def module_path(node: Any, weights: Sequence[str] = ()) -> str:
@@ -15,12 +15,14 @@ def module_path(node: Any, weights: Sequence[str] = ()) -> str:
     From PyTorch's metadata, else from a node name such as `/layer1/layer1.0/conv1/Conv`, else from the name of its weight, else
     the node's name.
     """
-    for entry in node.metadata_props:
-        if entry.key == _SCOPES and (path := _from_scopes(entry.value)) is not None:
-            return path
+    notes = {e.key: e.value for e in node.metadata_props if e.key in (_SCOPES, _RULES)}
+    dotted = [name for name in weights if "." in name and not name.startswith("onnx::")]
+    if dotted and "FuseBatchNorm" in notes.get(_RULES, ""):
+        return dotted[0].rpartition(".")[0]
+    if (path := _from_scopes(notes.get(_SCOPES, ""))) is not None:
+        return path
     if "/" in node.name:
         return _from_name(node.name)
-    dotted = [name for name in weights if "." in name and not name.startswith("onnx::")]
     return dotted[0].rpartition(".")[0] if dotted else node.name
 
 

@@ -65,15 +65,18 @@ class Stored:
         self._protos.setdefault(other, self._protos[name])
         return other
 
-    def uniform(self, name: str) -> bool:
-        """Whether all numbers of an initializer in the file are equal, as in a network that is not trained yet."""
+    def uniform(self, name: str, *, most: int = 1 << 40) -> bool:
+        """Whether all numbers of an initializer in the file are equal, as in a network that is not trained yet; False above `most`."""
         tensor = self._protos.get(name)
-        if tensor is None or not tensor.raw_data or not tensor.dims:
+        if tensor is None or not tensor.dims or 0 in tensor.dims:
             return False
         name_of = {1: "<f4", 10: "<f2", 11: "<f8"}.get(tensor.data_type)
-        if name_of is None or len(tensor.raw_data) != math.prod(tensor.dims) * int(name_of[-1]):
+        if name_of is None or math.prod(tensor.dims) > most:
             return False
-        numbers = np.frombuffer(tensor.raw_data, dtype=name_of)
+        raw = tensor.raw_data
+        if len(raw) != math.prod(tensor.dims) * int(name_of[-1]):
+            return False
+        numbers = np.frombuffer(raw, dtype=name_of)
         return bool((numbers[:16] == numbers[0]).all() and (numbers == numbers[0]).all())
 
     def _decode(self, tensor: Any) -> np.ndarray | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -178,6 +179,12 @@ class Converter:
         formats = [format_of(f) for f in fakes]
         found = self.add_many("unsupported", list(dict.fromkeys(inputs)), dtype=formats, operator=target, shapes=shapes)
         return found if isinstance(node.meta.get("val"), list | tuple) else found[0]
+
+    def swapped(self, weight: str) -> str:
+        """A matrix of parameters, declared with its axes the other way round."""
+        tensor = self.builder.tensors[weight]
+        self.builder.tensors[weight] = replace(tensor, shape=tensor.shape[::-1])
+        return weight
 
     def resolve(self, node: Any) -> str:
         """Name of the tensor that a node of the program stands for now."""

@@ -39,10 +39,19 @@ def product(call: Call, a: str, b: str) -> str:
 
 @rule("addmm", "baddbmm", "addbmm", "addmv")
 def product_and_sum(call: Call) -> str:
-    """bias + a b; with a bias vector and a weight it is a linear layer read the other way."""
+    """bias + a b; with a bias vector and a weight of its own it is a linear layer (the weight is stored the other way round)."""
+    if call.operator == "addmm" and _is_layer(call):
+        weight = call.converter.swapped(call.need("mat2"))
+        return call.add("linear", [call.need("mat1"), weight, call.need("self")])
     a, b = call.tensors("mat1", "mat2", "batch1", "batch2", "mat", "vec")
     y = call.reshape(product(call, a, b), call.shape)
     return call.add("elementwise", [y, call.need("self")], fn="add")
+
+
+def _is_layer(call: Call) -> bool:
+    weight = call["mat2"]
+    plain = weight.op == "placeholder" and len(weight.users) == 1 and len(call.shape_of(call.need("self"))) == 1
+    return plain and call.converter.builder.tensors[call.need("mat2")].role == "weight"
 
 
 @rule("einsum")

@@ -39,11 +39,11 @@ def program_cost(program: Program, *, device: Any, mapping: GpuMapping, constant
     parts = [_table_rows(table, device=device, mapping=mapping, constants=constants) for table in program.tables]
     xp = namespace(*(p.dram_b for p in parts), device.sm_count, device.dram_b_per_s)
     joined = _Rows(**{name: _joined(xp, [getattr(p, name) for p in parts], program.tables) for name in vars(parts[0])})
-    counts = xp.concat([xp.asarray(table.count) for table in program.tables])
+    counts = xp.concat([table.count for table in program.tables])
     rows = joined.overhead_s + xp.maximum(joined.compute_s, joined.memory_s)
     busy = xp.sum(rows * counts, axis=-1)
-    host = host_s(float(sum(table.count.sum() for table in program.tables)), mapping, constants.networks)
-    latency = xp.maximum(busy, xp.asarray(host, dtype=busy.dtype))
+    host = host_s(float(xp.sum(counts)), mapping, constants.networks)
+    latency = xp.maximum(busy, host + 0.0 * busy)
     row_j, energy = _energy(xp, rows, joined, counts, latency - busy, device=device, constants=constants)
     return Cost(
         latency_s=latency,
@@ -70,10 +70,10 @@ def host_s(kernels: float, mapping: GpuMapping, constants: NetworkConstants) -> 
 
 def _joined(xp: Any, parts: list[Array], tables: Sequence[Table]) -> Array:
     """Rows of all tables along the last axis, broadcast to the common points."""
-    shapes = [getattr(p, "shape", ()) for p in parts]
-    points = next((s[0] for s in shapes if len(s) == 2 and s[0] != 1), None)
-    rows = [len(table.count) for table in tables]
-    wide = [xp.broadcast_to(xp.asarray(p), (n,) if points is None else (points, n)) for p, n in zip(parts, rows, strict=True)]
+    wide = [part + 0.0 * table.count for part, table in zip(parts, tables, strict=True)]
+    tall = next((w for w in wide if w.ndim == 2), None)
+    if tall is not None:
+        wide = [w + 0.0 * tall[:, :1] for w in wide]
     return xp.concat(wide, axis=-1) if len(wide) > 1 else wide[0]
 
 
