@@ -118,9 +118,10 @@ class Graph:
     @cached_property
     def work(self) -> tuple[Work, ...]:
         """Work of every node, in order."""
-        return tuple(self._work(node) for node in self.nodes)
+        return tuple(self.work_of(node) for node in self.nodes)
 
-    def _work(self, node: Node) -> Work:
+    def work_of(self, node: Node) -> Work:
+        """Work of one node."""
         return node.op.work(self.operands(node.inputs), self.operands(node.outputs), node.attrs)
 
     def operands(self, names: Sequence[str]) -> list[Operand]:
@@ -164,7 +165,7 @@ class Graph:
     @cached_property
     def state_b(self) -> float:
         """Bytes of KV caches and recurrent states after the call."""
-        return sum(w.state_b for w in self.work)
+        return sum(self.work_of(node).state_b for node in self.nodes if node.op.stateful)
 
     @property
     def unsupported(self) -> tuple[Node, ...]:
@@ -179,6 +180,17 @@ class Graph:
     def replace(self, **changes: Any) -> Graph:
         """A verified copy with `changes`."""
         return replace(self, **changes)
+
+    def retyped(self, formats: Mapping[str, DType]) -> Graph:
+        """A copy with other formats of the named tensors; shapes stay, so nothing has to be verified again."""
+        changed = {
+            name: Tensor(name, t.shape, formats[name], t.role, t.density) if name in formats else t for name, t in self.tensors.items()
+        }
+        copy = object.__new__(Graph)
+        for name in ("name", "nodes", "inputs", "outputs", "attrs"):
+            object.__setattr__(copy, name, getattr(self, name))
+        object.__setattr__(copy, "tensors", MappingProxyType(changed))
+        return copy
 
     def to_networkx(self) -> networkx.DiGraph:
         """Nodes by name (attributes `node`, `work`), an edge a tensor (attribute `tensor`)."""

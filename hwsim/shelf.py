@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -149,6 +149,12 @@ def _section(content: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
     return section
 
 
+@lru_cache(maxsize=256)
+def _parsed(path: Path, _changed_ns: int) -> Any:
+    """The YAML of a file, read again only when it changed."""
+    return yaml12.load(path)
+
+
 def _lineage(name: str, family: str) -> Iterator[dict[str, Any]]:
     seen: dict[Path, str] = {}
     following: str | None = name
@@ -157,7 +163,7 @@ def _lineage(name: str, family: str) -> Iterator[dict[str, Any]]:
         if path.resolve() in seen:
             raise InputError(f"device {name!r} extends itself: {' -> '.join([*seen.values(), following])}")
         seen[path.resolve()] = following
-        content = yaml12.load(path)
+        content = _parsed(path, path.stat().st_mtime_ns)
         if not isinstance(content, dict):
             raise InputError(f"{following}: found {type(content).__name__}; expected a mapping with `fields:`")
         yield content

@@ -78,5 +78,5 @@ def format_si(value: float, unit: str = "", *, digits: int = 3) -> str:
 def _digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
-    whole = len(str(int(abs(value))))
-    return f"{value:.{max(0, digits - whole)}f}" if abs(value) >= 1 else f"{value:.{digits}g}"
+    rounded = abs(float(f"{value:.{digits}g}"))
+    return f"{value:.{max(0, digits - len(str(int(rounded))))}f}" if rounded >= 1 else f"{value:.{digits}g}"

@@ -1,187 +1,164 @@
-"""YAML, quantities and the device shelf: values with sources, errors with places."""
+"""Where devices are found, and what a description inherits."""
 
 from __future__ import annotations
 
+import doctest
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hwsim import shelf, yaml12
-from hwsim.errors import HwsimError, InputError, UnknownName
-from hwsim.quantities import STATUSES
-from hwsim.targets.gpu.device import FIELDS, GpuDevice
+from hwsim import shelf
+from hwsim.errors import InputError, UnknownName
 
-DEVICES = sorted(shelf.devices("gpu"))
-ASKED = [
-    "p100-pcie-16gb",
-    "v100-sxm2-16gb",
-    "t4",
-    "a100-sxm-40gb",
-    "a100-sxm-80gb",
-    "a100-pcie-40gb",
-    "a100-pcie-80gb",
-    "a10",
-    "a40",
-    "l4",
-    "l40s",
-    "h100-sxm-80gb",
-    "h100-pcie-80gb",
-    "h200-sxm",
-    "b200-sxm",
-    "rtx-3090",
-    "rtx-4090",
-    "rtx-5090",
-    "rtx-pro-6000-blackwell-server",
-    "rtx-pro-6000-blackwell-maxq",
-    "mi100",
-    "mi210",
-    "mi250",
-    "mi300x",
-    "generic",
-]
+Write = Callable[[str, str], Path]
 
 
-def write(folder: Path, text: str) -> str:
-    path = folder / "mine.yaml"
-    path.write_text(text)
-    return str(path)
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Puts a YAML file into a folder that HWSIM_PATH names."""
+    monkeypatch.setenv("HWSIM_PATH", str(tmp_path))
+
+    def put(name: str, text: str) -> Path:
+        path = tmp_path / "targets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return put
 
 
-def test_yaml_reads_numbers_as_people_write_them() -> None:
-    assert yaml12.loads("a: 312e12\nb: no\nc: 1e-9\nd: 12:30\ne: 007\nf: .inf") == {
-        "a": 312e12,
-        "b": "no",
-        "c": 1e-9,
-        "d": "12:30",
-        "e": 7,
-        "f": float("inf"),
+def quantity(value: float, source: str = "sheet") -> str:
+    return f"{{value: {value}, source: {source}, status: datasheet}}"
+
+
+@pytest.mark.parametrize("name", shelf.SHELVES)
+def test_our_shelves_hold_content_without_code(name: str) -> None:
+    folder = shelf.checkout(name)
+    assert folder.is_dir()
+    assert not [path for path in folder.rglob("*.py") if "__pycache__" not in path.parts]
+
+
+def test_names_are_unique_over_families_and_so_are_aliases() -> None:
+    everything = shelf.devices()
+    by_family = {path.parent.name for path in everything.values()}
+    assert sum(len(shelf.devices(family)) for family in by_family) == len(everything)
+    from hwsim import yaml12
+
+    aliases = [alias.casefold() for path in everything.values() for alias in (yaml12.load(path).get("aliases") or ())]
+    assert len(aliases) == len(set(aliases))
+    assert not {*aliases} & {*everything}
+
+
+def test_fitted_constants_are_no_devices() -> None:
+    assert not [path for path in shelf.devices().values() if "fitted" in path.parts]
+
+
+@pytest.mark.parametrize("name", ["h200-sxm", "H200-SXM", "NVIDIA H200", "nvidia h200", "h200"])
+def test_a_device_goes_by_its_name_and_aliases(name: str) -> None:
+    assert shelf.find(name).name == "h200-sxm.yaml"
+    assert shelf.find(name, family="gpu").name == "h200-sxm.yaml"
+    assert shelf.family_of(name) == "gpu"
+
+
+def test_an_unknown_device_is_told_the_nearest_ones() -> None:
+    with pytest.raises(UnknownName) as error:
+        shelf.find("l40")
+    assert str(error.value) == "unknown device 'l40'. Did you mean 'l40s' or 'l4' or 'a40'?"
+    with pytest.raises(UnknownName) as error:
+        shelf.find("zz", family="none")
+    assert str(error.value) == "unknown device 'zz'. Known: none."
+    with pytest.raises(UnknownName):
+        shelf.find("h200", family="none")
+
+
+def test_an_unknown_file_is_an_input_error() -> None:
+    with pytest.raises(InputError) as error:
+        shelf.find("my/gpu.yaml")
+    assert str(error.value) == "no device file 'my/gpu.yaml'; expected a path to a YAML file, or a name from `hwsim targets list`"
+
+
+def test_folders_of_the_environment_come_first(write: Write) -> None:
+    own = write("gpu/t4.yaml", "summary: mine")
+    new = write("gpu/x1.yaml", "aliases: [The X]")
+    assert shelf.find("t4") == own
+    assert shelf.find("the x") == new
+    assert {"x1", "t4", "l4"} <= set(shelf.devices("gpu"))
+
+
+def test_two_devices_of_one_name_on_a_shelf(write: Write) -> None:
+    one, two = write("fpga/x.yaml", ""), write("gpu/x.yaml", "")
+    with pytest.raises(InputError) as error:
+        shelf.devices()
+    assert str(error.value) == f"two devices are called 'x': {one} and {two}; rename one of them"
+
+
+def test_fields_are_inherited_with_the_citation_of_the_file_that_states_them(write: Write) -> None:
+    a, b = quantity(1), quantity(2)
+    write("gpu/base.yaml", f"{{summary: old, aliases: [b], vendor: v, sources: {{sheet: Sheet of base}}, fields: {{one: {a}, two: {b}}}}}")
+    write("gpu/new.yaml", f"{{extends: base, sources: {{sheet: Sheet of new}}, fields: {{two: {quantity(3)}}}}}")
+    assert shelf.description("new", family="gpu") == {
+        "vendor": "v",
+        "sources": {"sheet": "Sheet of new"},
+        "fields": {
+            "one": {"value": 1, "source": "Sheet of base", "status": "datasheet"},
+            "two": {"value": 3, "source": "Sheet of new", "status": "datasheet"},
+        },
     }
 
 
-@pytest.mark.parametrize(
-    "text,message",
-    [
-        ("a: 1\na: 2", "YAML text, line 2, column 1: the key 'a' stands twice"),
-        ("a: &x 1\nb: *x", "YAML text, line 2, column 4: aliases (*name) are not accepted"),
-        (
-            "a: !!python/name:os.system",
-            "YAML text, line 1, column 4: could not determine a constructor for the tag 'tag:yaml.org,2002:python/name:os.system'",
-        ),
-    ],
-)
-def test_yaml_refuses(text: str, message: str) -> None:
+def test_a_file_may_extend_the_file_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("{family: gpu, vendor: v}", encoding="utf-8")
+    (tmp_path / "new.yaml").write_text("extends: base.yaml", encoding="utf-8")
+    assert shelf.description(str(tmp_path / "new.yaml"), family="gpu")["vendor"] == "v"
+
+
+def test_a_circle_of_extends(write: Write) -> None:
+    write("gpu/a.yaml", "extends: b")
+    write("gpu/b.yaml", "extends: c")
+    write("gpu/c.yaml", "extends: a")
     with pytest.raises(InputError) as error:
-        yaml12.loads(text)
-    assert str(error.value) == message
-
-
-def test_every_asked_device_is_there() -> None:
-    assert set(ASKED) <= set(DEVICES)
-
-
-@pytest.mark.parametrize("name", DEVICES)
-def test_every_quantity_has_a_source(name: str) -> None:
-    device = GpuDevice.from_shelf(name)
-    assert set(device.sources) == set(FIELDS)
-    for quantity in device.sources.values():
-        assert quantity.source
-        assert quantity.status in STATUSES
-
-
-@pytest.mark.parametrize("name", DEVICES)
-def test_peaks_agree_with_the_datasheet(name: str) -> None:
-    device = GpuDevice.from_shelf(name)
-    for fmt, peak in device.check.items():
-        assert device.peak_op_per_s(fmt) == pytest.approx(peak, rel=0.02), fmt
-
-
-def test_ten_lines_describe_a_gpu(tmp_path: Path) -> None:
-    path = write(
-        tmp_path,
-        "extends: generic\nname: my-gpu\nsources: {mine: my datasheet 2026}\nfields:\n"
-        "  sm_count: {value: 100, source: mine, status: datasheet}\n  dram_b_per_s: {value: 2 TB/s, source: mine, status: datasheet}\n",
-    )
-    device = GpuDevice.from_shelf(path)
-    assert (device.name, device.sm_count, device.dram_b_per_s) == ("my-gpu", 100, 2e12)
-    assert device.sources["sm_count"].source == "my datasheet 2026"
-    assert shelf.family_of(path) == "gpu"
+        shelf.description("a", family="gpu")
+    assert str(error.value) == "device 'a' extends itself: a -> b -> c -> a"
 
 
 @pytest.mark.parametrize(
-    "text,message",
+    ("text", "message"),
     [
-        (
-            "extends: generic\nfields: {sm_cuont: {value: 1, source: x, status: assumed}}",
-            "unknown field in {path}: 'sm_cuont'. Did you mean 'sm_count'?",
-        ),
-        ("fields: {}", None),
-        (
-            "extends: generic\nfields: {sm_count: {value: 1 GHz, source: x, status: assumed}}",
-            "{path}, field 'sm_count': found '1 GHz' with the unit 'GHz'; expected a plain number, such as '80'",
-        ),
-        (
-            "extends: generic\nfields: {sm_count: {value: 10, source: x}}",
-            "{path}, field 'sm_count': status missing; every number needs a value, a source and a status",
-        ),
-        (
-            "extends: generic\nfields: {sm_count: 10}",
-            "{path}, field 'sm_count': found 10; expected {{value: 80, source: ..., status: ...}}",
-        ),
-        (
-            "extends: generic\nfields: {sm_count: {value: 10, source: x, status: guessed}}",
-            None,
-        ),
-        (
-            "extends: generic\nfields: {sm_count: {value: -1, source: x, status: assumed}}",
-            "{path}, field 'sm_count': found -1.0; expected more than 0",
-        ),
-        ("extends: generic\nspeed: 3", "unknown key in {path}: 'speed'. Known:"),
-        ("[1, 2]", "{path}: found list; expected a mapping with `fields:`"),
+        ("extends: [a]", "{path}: `extends:` is ['a']; expected the name of a device, or a path to its YAML file"),
+        ("extends: l40", "unknown device 'l40'. Did you mean 'l40s' or 'l4' or 'a40'?"),
+        ("- a", "x: found list; expected a mapping with `fields:`"),
+        ("", "x: found NoneType; expected a mapping with `fields:`"),
+        ("fields: [a]", "x: `fields:` is ['a']; expected a mapping"),
+        ("sources: text", "x: `sources:` is 'text'; expected a mapping"),
     ],
 )
-def test_wrong_device_files(tmp_path: Path, text: str, message: str | None) -> None:
-    path = write(tmp_path, text)
-    with pytest.raises(HwsimError) as error:
-        GpuDevice.from_shelf(path)
-    if message is not None:
-        assert str(error.value).startswith(message.format(path=path).replace("{{", "{").replace("}}", "}"))
+def test_a_wrong_description_is_refused(write: Write, text: str, message: str) -> None:
+    path = write("gpu/x.yaml", text)
+    with pytest.raises(InputError) as error:
+        shelf.description("x", family="gpu")
+    assert str(error.value) == message.format(path=path)
 
 
-def test_extending_in_a_circle(tmp_path: Path) -> None:
-    path = write(tmp_path, f"extends: {tmp_path / 'mine.yaml'}\nfields: {{}}")
-    with pytest.raises(InputError, match="extends itself"):
-        GpuDevice.from_shelf(path)
+def test_the_family_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    for text, family in (("family: null-ish", "null-ish"), ("extends: t4", "gpu")):
+        path.write_text(text, encoding="utf-8")
+        assert shelf.family_of(str(path)) == family
+    path.write_text("summary: x", encoding="utf-8")
+    with pytest.raises(InputError, match=r"says neither `family:` nor `extends:`; expected one of them, families are .*gpu"):
+        shelf.family_of(str(path))
 
 
-def test_unknown_device_suggests() -> None:
-    with pytest.raises(UnknownName) as error:
-        GpuDevice.from_shelf("a100-sxm-80g")
-    assert str(error.value).startswith("unknown device 'a100-sxm-80g'. Did you mean 'a100-sxm-80gb'")
+def test_fitted_constants_have_values_and_sources() -> None:
+    for path in sorted((shelf.checkout("targets") / "gpu" / "fitted").glob("*.yaml")):
+        if path.stem == "validation":
+            continue
+        found = shelf.fitted("gpu", path.stem)
+        assert found, path
+        assert all(q.source for q in found.values())
+    assert shelf.fitted("gpu", "no-such-kernel") == {}
 
 
-def test_overrides_read_units_and_are_marked() -> None:
-    device = GpuDevice.from_shelf("a100-sxm-80gb").with_overrides({"dram_b_per_s": "4.8 TB/s", "sm_count": 132})
-    assert (device.dram_b_per_s, device.sm_count) == (4.8e12, 132)
-    assert device.sources["sm_count"].status == "given"
-    with pytest.raises(UnknownName) as error:
-        device.with_overrides({"sm_counts": 3})
-    assert str(error.value).startswith("unknown quantity of a GPU 'sm_counts'. Did you mean 'sm_count'")
-    with pytest.raises(InputError) as wrong:
-        device.with_overrides({"sm_count": "0"})
-    assert str(wrong.value) == "quantity 'sm_count': found '0'; expected more than 0"
-
-
-def test_extra_shelves_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "targets" / "gpu"
-    folder.mkdir(parents=True)
-    (folder / "house-gpu.yaml").write_text("extends: a10\nfields: {}\n")
-    monkeypatch.setenv("HWSIM_PATH", str(tmp_path))
-    assert GpuDevice.from_shelf("house-gpu").sm_count == 72
-
-
-def test_formats_without_a_unit_fall_back() -> None:
-    volta = GpuDevice.from_shelf("v100-sxm2-16gb")
-    assert volta.op_per_clk("bf16") == volta.fp32_flop_per_clk
-    assert volta.op_per_clk("fp8_e4m3") == volta.fp16_tensor_flop_per_clk
-    assert volta.op_per_clk("ap_fixed<8,3>") == volta.int8_tensor_op_per_clk
-    assert not volta.uses_tensor("fp32")
+def test_documentation_runs() -> None:
+    assert doctest.testmod(shelf).failed == 0

@@ -71,6 +71,8 @@ class Op:
     inputs: tuple[int, int] = (1, 1)
     """Fewest and most operands."""
     summary: str = ""
+    stateful: bool = False
+    """Whether `work` may report state that outlives the call."""
 
     def complete(self, attrs: Attrs) -> dict[str, Any]:
         """`attrs` with the defaults filled in.

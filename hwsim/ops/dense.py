@@ -159,6 +159,7 @@ register(
         _attention_work,
         {"causal": False, "window": None, "kv_len": 0, "cached": False},
         inputs=(3, 4),
+        stateful=True,
         summary="softmax(q k^T + bias) v in one node; q (B, Hq, L, D), k and v (B, Hkv, S, D), bias broadcast to (B, Hq, L, S); "
         "`kv_len` more keys stand in a cache",
     )

@@ -34,6 +34,7 @@ register(
         _selective_shapes,
         _selective_work,
         inputs=(5, 7),
+        stateful=True,
         summary="Mamba's scan; operands x (B, D, L), delta (B, D, L), A (D, N), B (B, N, L), C (B, N, L), D (D), z (B, D, L)",
     )
 )
@@ -66,6 +67,7 @@ register(
         _ssd_work,
         {"chunk": 256},
         inputs=(5, 7),
+        stateful=True,
         summary="Mamba-2's scan by chunks; operands x (B, L, H, P), dt (B, L, H), A (H), B and C (B, L, G, N), D (H)",
     )
 )
@@ -98,6 +100,7 @@ register(
         _recurrent_work,
         {"cell": REQUIRED, "directions": 1},
         inputs=(3, 4),
+        stateful=True,
         summary="LSTM, GRU or plain RNN layer; operands x (B, L, I), W, R, bias",
     )
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from hwsim.dtypes import DType, dtype
+from hwsim.dtypes import dtype
 from hwsim.graph import Graph, Tensor
 
 PRODUCTS = frozenset({"linear", "conv", "matmul", "embedding", "recurrent"})
@@ -25,8 +25,7 @@ class CastPrecision:
         flowing = None if self.activations is None else dtype(self.activations)
         stored = None if self.weights is None else dtype(self.weights)
         narrow = _product_weights(graph) if stored else frozenset()
-        tensors = {n: _cast(t, stored if n in narrow else flowing) for n, t in graph.tensors.items()}
-        return graph.replace(tensors=tensors)
+        return graph.retyped({n: fmt for n, t in graph.tensors.items() if _castable(t) and (fmt := stored if n in narrow else flowing)})
 
 
 def _product_weights(graph: Graph) -> frozenset[str]:
@@ -35,7 +34,5 @@ def _product_weights(graph: Graph) -> frozenset[str]:
     return frozenset(n for n in names if graph.tensors[n].role == "weight" and len(graph.tensors[n].shape) > 1)
 
 
-def _cast(tensor: Tensor, fmt: DType | None) -> Tensor:
-    if fmt is None or not tensor.dtype.is_float or tensor.dtype.name.startswith("complex"):
-        return tensor
-    return replace(tensor, dtype=fmt)
+def _castable(tensor: Tensor) -> bool:
+    return tensor.dtype.is_float and not tensor.dtype.name.startswith("complex")

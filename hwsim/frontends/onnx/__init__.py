@@ -9,9 +9,6 @@ from typing import Any
 from hwsim.errors import UnknownName
 from hwsim.graph import Graph
 
-_SUFFIXES = (".onnx", ".pb", ".pt", ".pth", ".pkl", ".ckpt", ".bin")
-"""What we read, and what people try instead: those get our explanation and not 'unknown model'."""
-
 
 class OnnxFrontend:
     """Reads operator sets 13 to 22; weights may be missing, only their shapes are needed."""
@@ -21,7 +18,7 @@ class OnnxFrontend:
     def accepts(self, source: Any) -> bool:
         """A path that ends in .onnx, or a ModelProto."""
         if isinstance(source, str | Path):
-            return str(source).lower().endswith(_SUFFIXES) and ":" not in Path(str(source)).name
+            return str(source).lower().endswith(".onnx")
         return type(source).__name__ == "ModelProto"
 
     def load(

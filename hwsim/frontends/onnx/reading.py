@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import mmap
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from hwsim.errors import InputError, MissingExtra
+from hwsim.frontends.onnx.stripping import stripped
 
 OPSETS = (13, 22)
 """First and last supported version of the default operator set."""
+_MOST_BROKEN = 1 << 26
+"""Bytes of a damaged file that are shown to the parser."""
 _DOMAINS = ("", "ai.onnx")
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _KNOWN = {b"\x89HDF": "an HDF5 file (Keras?)", b"TFL3": "a TensorFlow Lite model", b"GGUF": "a GGUF file", b"\x7fELF": "a program"}
@@ -23,25 +27,38 @@ def read(path: Path) -> Any:
         InputError: missing, empty, a pickle, truncated, no model, or an operator set that is not supported.
         MissingExtra: the package `onnx` is not installed.
     """
-    data = _bytes(path)
-    _refuse_others(path, data)
-    model = parse(data, where=str(path))
+    _refuse_non_files(path)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            _refuse_others(path, view[:8])
+            model = parse(_without_weights(view), where=str(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
     check_opset(model, where=str(path))
     return model
 
 
-def _bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputError(f"{str(path)!r} is a directory; expected an ONNX file, such as {str(path / 'model.onnx')!r}")
+def _refuse_non_files(path: Path) -> None:
     try:
-        data = path.read_bytes()
+        size = path.stat().st_size
     except FileNotFoundError:
         raise InputError(f"no file {str(path)!r}; expected an ONNX model") from None
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    if not data:
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a directory; expected an ONNX file, such as {str(path / 'model.onnx')!r}")
+    if not path.is_file():
+        raise InputError(f"{str(path)!r} is no regular file; expected an ONNX model")
+    if not size:
         raise InputError(f"{path}: the file is empty; expected an ONNX model")
-    return data
+
+
+def _without_weights(view: Any) -> bytes:
+    """The file's bytes without large weights; all of them where it does not look like an ONNX model, so that the parser says what is wrong."""
+    try:
+        return stripped(view)
+    except ValueError:
+        return bytes(view[:_MOST_BROKEN])
 
 
 def _refuse_others(path: Path, data: bytes) -> None:

@@ -71,7 +71,8 @@ def capture(module: torch.nn.Module, example: Example, *, source: str) -> torch.
     Raises:
         InputError: torch cannot capture it (data-dependent control flow, mostly).
     """
-    with _at_inference(module):
+    first = next((v for v in (*example.args, *example.kwargs.values()) if isinstance(v, torch.Tensor)), None)
+    with _at_inference(module), torch.device(first.device if first is not None else "cpu"):
         try:
             return torch.export.export(module, example.args, dict(example.kwargs), strict=False)
         except Exception as error:

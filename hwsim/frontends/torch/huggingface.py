@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from hwsim.frontends.torch.export import Example
 
 SEQ_LEN = 128
 """Tokens of a text model where nothing is said."""
+SCANS = ("fused", "unrolled")
 HEADS = {
     "base": "AutoModel",
     "causal_lm": "AutoModelForCausalLM",
@@ -92,7 +94,7 @@ def _looked_up(transformers: Any, name: str) -> tuple[str, dict[str, Any], str]:
 
 def _config(transformers: Any, class_name: str, options: dict[str, Any], *, where: str) -> Any:
     config_class = getattr(transformers, class_name)
-    known = set(config_class().to_dict()) | set(getattr(config_class, "attribute_map", {}))
+    known = {"num_labels"} | set(config_class().to_dict()) | set(getattr(config_class, "attribute_map", {}))
     if wrong := [key for key in options if key not in known]:
         raise UnknownName(f"option of {class_name}", wrong[0], known)
     try:
@@ -126,7 +128,7 @@ def example(model: Any, *, batch: int, seq_len: int | None, options: dict[str, A
     shape, facts = makers[name](config, batch, seq_len, options)
     kind = torch.int64 if name == "input_ids" else next((p.dtype for p in model.parameters()), torch.float32)
     kwargs = {name: torch.empty(shape, dtype=kind, device=device)}
-    if getattr(config, "is_encoder_decoder", False) and hasattr(config, "decoder_start_token_id") and "Detection" not in type(model).__name__:
+    if "decoder_input_ids" in inspect.signature(model.forward).parameters:
         length = options.get("decoder_len", seq_len or (SEQ_LEN if name == "input_ids" else 1))
         kwargs["decoder_input_ids"] = torch.empty((batch, length), dtype=torch.int64, device=device)
     return Example(kwargs=kwargs), facts
@@ -159,8 +161,16 @@ def _features(config: Any, batch: int, seq_len: int | None, options: dict[str, A
 
 
 @contextmanager
-def traceable(module: torch.nn.Module) -> Iterator[None]:
-    """Transformers models without caches, with causal flags instead of materialised masks, and with scans as operators."""
+def traceable(module: torch.nn.Module, *, scans: str = "fused") -> Iterator[None]:
+    """Transformers models without caches, with causal flags instead of materialised masks, and with scans as operators.
+
+    `scans="unrolled"` captures the reference code of state-space models instead, operator by operator.
+
+    Raises:
+        UnknownName: another value of `scans`.
+    """
+    if scans not in SCANS:
+        raise UnknownName("way to capture scans", scans, SCANS)
     if not hasattr(module, "main_input_name"):
         yield
         return
@@ -174,7 +184,8 @@ def traceable(module: torch.nn.Module) -> Iterator[None]:
         for name, stand_in in (("is_torchdynamo_exporting", lambda: False), ("find_packed_sequence_indices", lambda position_ids: None)):
             if hasattr(masking_utils, name):
                 stack.enter_context(mock.patch.object(masking_utils, name, stand_in))
-        stack.enter_context(as_operators())
+        if scans == "fused":
+            stack.enter_context(as_operators())
         yield
 
 

@@ -31,8 +31,9 @@ def load(source: Any, *, batch: int | None, seq_len: int | None, allow_unsupport
     """The graph of a source that the front end accepts; arguments and errors as for `TorchFrontend.load`."""
     if isinstance(source, torch.export.ExportedProgram):
         return _from_program(source, batch=batch, allow_unsupported=allow_unsupported, options=options)
+    scans = options.pop("scans", "fused")
     model = build(source, batch=batch, seq_len=seq_len, options=options)
-    with huggingface.traceable(model.module):
+    with huggingface.traceable(model.module, scans=scans):
         program = capture(model.module, model.example, source=model.source)
     facts = {"batch": model.example.batch, **model.facts}
     graph = to_graph(program, name=model.name, source=model.source, module=model.module, allow_unsupported=allow_unsupported, **facts)

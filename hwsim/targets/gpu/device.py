@@ -33,7 +33,9 @@ FIELDS: Mapping[str, Field] = {
     "dram_b_per_s": Field("B/s", least=1e6, doc="DRAM bandwidth"),
     "dram_b": Field("B", least=1e6, doc="DRAM capacity"),
     "l2_b": Field("B", least=1e3, doc="last-level cache"),
-    "l2_b_per_clk": Field("B/clk", required=False, default=64.0, doc="L2 bandwidth a clock and SM: the width of its port, of which kernels achieve a fitted share"),
+    "l2_b_per_clk": Field(
+        "B/clk", required=False, default=64.0, doc="width of an SM's port to the L2, of which kernels achieve a fitted share"
+    ),
     "shared_b": Field("B", required=False, default=65536.0, doc="shared memory an SM"),
     "register_b": Field("B", required=False, default=262144.0, doc="register file an SM"),
     "power_limit_w": Field("W", doc="power limit of the board"),

@@ -72,9 +72,8 @@ class Fuser:
             self._place(node)
 
     def _is_free(self, node: Node) -> bool:
-        category = node.op.category
         return (
-            category in ("view", "unsupported")
+            node.op.category in ("view", "unsupported")
             or (node.kind == "transpose" and self._strided(node))
             or (node.kind == "cast" and self.graph.tensors[node.inputs[0]].dtype == self.graph.tensors[node.outputs[0]].dtype)
             or (node.kind in ("activation", "elementwise") and node.attrs["fn"] == "identity")

@@ -60,7 +60,6 @@ class _Lowering:
         self.graph, self.habits = graph, habits
         self.fuser = Fuser(graph, habits, channels_last=channels_last)
         self.groups = self.fuser.run()
-        self.work = dict(zip((n.name for n in graph.nodes), graph.work, strict=True))
         self.bytes = {name: t.bytes for name, t in graph.tensors.items()}
         self.steps = self._steps()
 
@@ -104,7 +103,7 @@ class _Lowering:
             return self._conv_rows(step, anchor)
         if anchor.kind == "attention":
             return [attention_row(self.graph, anchor)]
-        works = [self.work[n.name] for n in step.group.nodes]
+        works = [self.graph.work_of(n) for n in step.group.nodes]
         return [stream_row(self.graph, step.group.nodes, works, read_b=self._read_b(step, works), written_b=self._written_b(step, works))]
 
     def _conv_rows(self, step: _Step, anchor: Node) -> list[Row]:
