@@ -111,7 +111,8 @@ def _model(transformers: Any, config: Any, head: str, *, where: str) -> torch.nn
     except (ValueError, RuntimeError, NotImplementedError, ImportError, OSError) as error:
         text = (str(error).strip().splitlines() or [""])[0]
         raise InputError(f"hf:{where}: transformers cannot build it with head {head!r} on the meta device: {text}") from error
-    return model.eval()
+    on_meta = all(p.device.type == "meta" for p in model.parameters())
+    return model.eval() if on_meta else model.eval().to("meta")
 
 
 def example(model: Any, *, batch: int, seq_len: int | None, options: dict[str, Any]) -> tuple[Example, dict[str, Any]]:
