@@ -24,12 +24,12 @@ def valid() -> bytes:
     """A small model with convolution, normalisation, shape arithmetic, attention, recurrence and an If."""
     onnx = pytest.importorskip("onnx")
     helper, array = onnx.helper, onnx.numpy_helper.from_array
-    F = onnx.TensorProto.FLOAT
+    kind = onnx.TensorProto.FLOAT
 
     def node(op: str, inputs: str, outputs: str, **attrs: Any) -> Any:
         return helper.make_node(op, inputs.split(), outputs.split(), **attrs)
 
-    branch = helper.make_graph([node("Relu", "f", "g")], "b", [], [helper.make_tensor_value_info("g", F, None)])
+    branch = helper.make_graph([node("Relu", "f", "g")], "b", [], [helper.make_tensor_value_info("g", kind, None)])
     nodes = [
         node("Conv", "x w b", "c", pads=[1, 1, 1, 1], strides=[2, 2]),
         node("BatchNormalization", "c s b s b", "n"),
@@ -49,10 +49,10 @@ def valid() -> bytes:
     ]
     f32 = {"w": (4, 3, 3, 3), "b": (4,), "s": (4,), "v": (4, 8), "wi": (1, 16, 8), "wr": (1, 16, 4)}
     weights = [array(np.ones(s, np.float32), n) for n, s in f32.items()]
-    i64 = {"zero": [0], "rest": [16, 4], "size": [16, 4, 4]}
+    i64 = {"zero": [0], "rest": [16, 4], "size": [3, 16, 4]}
     weights += [array(np.array(v, np.int64), n) for n, v in i64.items()] + [array(np.array(True), "yes")]
-    x = helper.make_tensor_value_info("x", F, ["batch", 3, 8, 8])
-    graph = helper.make_graph(nodes, "net", [x], [helper.make_tensor_value_info("y", F, None)], weights)
+    x = helper.make_tensor_value_info("x", kind, ["batch", 3, 8, 8])
+    graph = helper.make_graph(nodes, "net", [x], [helper.make_tensor_value_info("y", kind, None)], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
 
 
@@ -101,9 +101,15 @@ def test_random_bytes(content: bytes, tmp_path: Path) -> None:
     survives(ONNX, tmp_path / "m.onnx")
 
 
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.floats(), st.sampled_from(["x", "batch", "2*batch", "h", "fp16", "", "a.b"]))
-VALUES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text("abinx", max_size=3), inner, max_size=3)), max_leaves=5)
-KEYS = st.sampled_from(["op", "in", "out", "units", "kernel", "channels", "shape", "attrs", "repeat", "nodes", "path", "dtype", "density", "axis", "perm"])
+WORDS = st.sampled_from(["x", "batch", "2*batch", "h", "fp16", "", "a.b"])
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-5, 2**40), st.floats(), WORDS)
+SMALL = st.text("abinx", max_size=3)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(SMALL, inner, max_size=3)), max_leaves=5
+)
+KEYS = st.sampled_from(
+    ["op", "in", "out", "units", "kernel", "channels", "shape", "attrs", "repeat", "nodes", "path", "dtype", "density", "axis", "perm"]
+)
 OPS = st.sampled_from([*SHORT, "relu", "add", "norm", "pool", "reduce", "gather", "generate", "nothing"])
 NODES = st.builds(lambda op, rest: {**rest, "op": op}, OPS, st.dictionaries(KEYS, VALUES, max_size=4))
 GRAPHS = st.fixed_dictionaries(

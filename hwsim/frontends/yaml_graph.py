@@ -181,7 +181,8 @@ class _Reader:
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"source": self.where, "frontend": "yaml", "dims": dict(self.dims)}
         for fact, known in (("batch", BATCH), ("seq_len", SEQUENCE)):
-            facts.update({fact: size for name, size in self.dims.items() if name.lower() in known})
+            sizes = [size for name, size in self.dims.items() if name.lower() in known]
+            facts |= {fact: sizes[0]} if sizes else {}
         return facts
 
     def _outputs(self) -> list[str]:
@@ -210,7 +211,9 @@ class _Reader:
         for name in declared:
             if name.lower() in known:
                 return name
-        raise InputError(f"{self.where}: {option} is given, but the network has no dimension of that name; its dims: {', '.join(declared) or 'none'}")
+        raise InputError(
+            f"{self.where}: {option} is given, but the network has no dimension of that name; its dims: {', '.join(declared) or 'none'}"
+        )
 
     def _size(self, name: str, value: Any) -> int:
         if value is None:

@@ -155,7 +155,9 @@ def _self_attention(spec: Spec) -> list[str]:
     shape, heads = spec.operand_shape(), spec.number("heads", least=1)
     groups = spec.number("kv_heads", heads, least=1)
     if len(shape) != 3 or shape[-1] % heads:
-        raise InputError(f"{spec.where}: the operand has shape {list(shape)}; expected (batch, tokens, width) with a width divisible by {heads} heads")
+        raise InputError(
+            f"{spec.where}: the operand has shape {list(shape)}; expected (batch, tokens, width) with a width divisible by {heads} heads"
+        )
     size = spec.number("head_size", shape[-1] // heads, least=1)
     q, k, v = (_projected(spec, name, count, size) for name, count in (("q_proj", heads), ("k_proj", groups), ("v_proj", groups)))
     y = spec.add("transpose", [spec.add("attention", [q, k, v], causal=spec.flag("causal", False))], perm=(0, 2, 1, 3))

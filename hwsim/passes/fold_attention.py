@@ -14,7 +14,8 @@ from hwsim.ops.core import broadcast
 from hwsim.passes.rewrite import Rewriter, lonely, makers
 
 _SILENT_KINDS = frozenset({"cast", "copy"})
-_SILENT_FUNCTIONS = frozenset({"identity", "cast", "clip", "maximum", "minimum"})
+_SILENT_FUNCTIONS = frozenset({"identity", "cast", "clip", "maximum", "minimum", "tanh"})
+"""Tanh caps the scores of some language models (Gemma 2); fused kernels do so on the way."""
 _MASKS = frozenset({"add", "sub", "where"})
 _SCALES = frozenset({"mul", "div"})
 _DEEPEST = 24

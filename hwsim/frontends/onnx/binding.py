@@ -67,7 +67,8 @@ class Signature:
 
     def _at(self, axis: int, *, rank: int | None) -> list[str]:
         rows = [row for row in self.inputs.values() if len(row) > axis and (rank is None or len(row) == rank)]
-        return list(dict.fromkeys(row[axis] for row in rows if isinstance(row[axis], str) and symbols_of(row[axis]) == [row[axis]]))
+        names = [dim for row in rows if isinstance(dim := row[axis], str) and symbols_of(dim) == [dim]]
+        return list(dict.fromkeys(names))
 
     def _refuse_fixed(self, name: str, size: int, axis: int) -> None:
         fixed = {input_name: row[axis] for input_name, row in self.inputs.items() if len(row) > max(axis, 1 - axis)}

@@ -171,7 +171,9 @@ class Importer:
         except (GraphError, UnknownName) as error:
             raise InputError(f"{call.where}: {error}") from None
         except (IndexError, KeyError, ValueError, TypeError, ZeroDivisionError, AttributeError, OverflowError) as error:
-            raise InputError(f"{call.where}: its operands or attributes do not fit the operator ({type(error).__name__}: {error})") from None
+            raise InputError(
+                f"{call.where}: its operands or attributes do not fit the operator ({type(error).__name__}: {error})"
+            ) from None
         for name, value in zip(node.output, [*results, *[None] * len(node.output)], strict=False):
             self._bind(name, value)
 
@@ -256,7 +258,9 @@ class Importer:
             return []
         declared = [self._declared.get(name) for name in call.outputs]
         if any(d is None for d in declared):
-            raise UnsupportedOp([(call.path or call.name, f"{operator}, whose result has no known shape, so it cannot be left out")], where=self.where)
+            raise UnsupportedOp(
+                [(call.path or call.name, f"{operator}, whose result has no known shape, so it cannot be left out")], where=self.where
+            )
         shapes, formats = zip(*(d for d in declared if d), strict=True)
         operands = [v for v in call.inputs if v is not None and v.items is None]
         return call.emit_many("unsupported", operands, dtype=list(formats), operator=operator, shapes=tuple(shapes))

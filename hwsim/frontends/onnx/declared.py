@@ -39,7 +39,7 @@ def _inferred(model: Any, shapes: Mapping[str, Shape]) -> Any:
             dim.dim_value = size
     try:
         return shape_inference.infer_shapes(copy, strict_mode=False, data_prop=True)
-    except Exception:  # noqa: BLE001 - inference is a help; it raises many kinds
+    except Exception:
         return model
 
 

@@ -27,7 +27,18 @@ def evaluate(operator: str, arrays: Arrays, attrs: Attrs) -> list[np.ndarray] | 
     try:
         with np.errstate(all="ignore"):
             result = rule(arrays, attrs)
-    except (TooLarge, ValueError, IndexError, TypeError, KeyError, ZeroDivisionError, OverflowError, ArithmeticError, MemoryError, AttributeError):
+    except (
+        TooLarge,
+        ValueError,
+        IndexError,
+        TypeError,
+        KeyError,
+        ZeroDivisionError,
+        OverflowError,
+        ArithmeticError,
+        MemoryError,
+        AttributeError,
+    ):
         return None
     found = [np.asarray(r) for r in (result if isinstance(result, list) else [result])]
     return found if all(r.size <= MOST_KNOWN for r in found) else None

@@ -71,11 +71,13 @@ def _inlined(model: Any, *, where: str) -> Any:
 
     try:
         return inliner.inline_local_functions(model)
-    except Exception as error:  # noqa: BLE001 - the inliner is C++ and raises many kinds
+    except Exception as error:
         raise InputError(f"{where}: its functions cannot be written out ({str(error)[:100]})") from None
 
 
-def _facts(where: str, declared: Signature, shapes: Mapping[str, Any], symbols: Mapping[str, int], *, seq_len: int | None) -> dict[str, Any]:
+def _facts(
+    where: str, declared: Signature, shapes: Mapping[str, Any], symbols: Mapping[str, int], *, seq_len: int | None
+) -> dict[str, Any]:
     """Source, batch (first axis of the first input) and length, where there is one."""
     facts: dict[str, Any] = {"source": where, "frontend": "onnx"}
     first = next((s for s in shapes.values() if len(s) > 1), next(iter(shapes.values()), ()))

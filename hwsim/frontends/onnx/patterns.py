@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hwsim.graph import Graph, Node
 from hwsim.ops import Shape
@@ -27,7 +28,7 @@ class Found:
 
     kind: str
     inputs: tuple[str, ...]
-    attrs: dict[str, object]
+    attrs: dict[str, Any]
 
 
 Match = Callable[["View", Node], "Found | None"]
@@ -175,7 +176,9 @@ def _norm(view: View, node: Node) -> Found | None:
 def _root_mean_square(view: View, name: str, x: str, *, divides: bool) -> Node | None:
     """The mean of squares of `x` behind `name`, if `name` is its root (or reciprocal root)."""
     functions, maker = [], view.maker(name)
-    while maker and view.fn(maker) in ("sqrt", "rsqrt", "reciprocal", "div", "cast") and len(maker.inputs) == 1 and lonely(view.graph, maker):
+    while (
+        maker and view.fn(maker) in ("sqrt", "rsqrt", "reciprocal", "div", "cast") and len(maker.inputs) == 1 and lonely(view.graph, maker)
+    ):
         functions.append(view.fn(maker).replace("div", "reciprocal"))
         maker = view.maker(maker.inputs[0])
     if functions not in ([["sqrt"]] if divides else [["rsqrt"], ["reciprocal", "sqrt"]]) or maker is None:

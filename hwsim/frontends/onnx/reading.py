@@ -54,7 +54,7 @@ def _refuse_non_files(path: Path) -> None:
 
 
 def _without_weights(view: Any) -> bytes:
-    """The file's bytes without large weights; all of them where it does not look like an ONNX model, so that the parser says what is wrong."""
+    """The file's bytes without large weights; as they are where it does not look like a model, so that the parser says what is wrong."""
     try:
         return stripped(view)
     except ValueError:
@@ -114,7 +114,9 @@ def check_opset(model: Any, *, where: str) -> int:
     """
     found = [o.version for o in model.opset_import if o.domain in _DOMAINS]
     if len(found) != 1:
-        raise InputError(f"{where}: {len(found)} versions of the default operator set are given; expected exactly one. Is this an ONNX model?")
+        raise InputError(
+            f"{where}: {len(found)} versions of the default operator set are given; expected exactly one. Is this an ONNX model?"
+        )
     if not OPSETS[0] <= found[0] <= OPSETS[1]:
         raise InputError(
             f"{where}: operator set {found[0]}; supported are {OPSETS[0]} to {OPSETS[1]}. Export with opset_version=18, "

@@ -31,7 +31,7 @@ class Stored:
         Raises:
             InputError: an impossible shape or type, or a place outside of the model's directory.
         """
-        name = name or tensor.name
+        name = str(name or tensor.name)
         where = f"{self.where}: initializer {name!r}"
         if tensor.data_location == _EXTERNAL:
             self._location(tensor, where=where)
@@ -90,8 +90,10 @@ class Stored:
             return None
         try:
             return np.asarray(numpy_helper.to_array(tensor))
-        except Exception as error:  # noqa: BLE001 - onnx raises many kinds on damaged tensors
-            raise InputError(f"{where}: its data does not fit its shape {list(tensor.dims)} ({str(error)[:80]}). Is the file damaged?") from None
+        except Exception as error:
+            raise InputError(
+                f"{where}: its data does not fit its shape {list(tensor.dims)} ({str(error)[:80]}). Is the file damaged?"
+            ) from None
 
     def _external(self, tensor: Any, *, where: str) -> np.ndarray | None:
         from onnx import TensorProto
@@ -120,7 +122,8 @@ class Stored:
         inside = self.directory is not None and not absolute and ".." not in parts and "\0" not in place
         if not place or (self.directory is not None and not (inside and self._resolves_inside(place))):
             raise InputError(
-                f"{where}: its data is said to lie at {place!r}; expected a file in the directory of the model. hwsim reads nothing outside of it"
+                f"{where}: its data is said to lie at {place!r}; expected a file in the directory of the model. "
+                "hwsim reads nothing outside of it"
             )
         return (self.directory or Path()) / place, entries
 

@@ -131,7 +131,8 @@ def checked_shape(dims: Any, *, where: str) -> Shape:
         raise InputError(f"{where}: negative dimension in shape {list(shape)}")
     if math.prod(shape) > MOST_ELEMENTS:
         raise InputError(
-            f"{where}: shape {list(shape)} has {math.prod(shape):.3g} elements; at most {MOST_ELEMENTS:.3g} are believed. Is the file damaged?"
+            f"{where}: shape {list(shape)} has {math.prod(shape):.3g} elements; "
+            f"at most {MOST_ELEMENTS:.3g} are believed. Is the file damaged?"
         )
     return shape
 

@@ -30,6 +30,11 @@ def _qwen2(hidden: int, layers: int, heads: int, kv_heads: int, inner: int, *, v
     return _lm("Qwen2Config", **sizes, intermediate_size=inner, vocab_size=vocab, tie_word_embeddings=tied, max_position_embeddings=32768)
 
 
+def _qwen3(hidden: int, layers: int, heads: int, inner: int, **options: Any) -> Checkpoint:
+    sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": 8}
+    return _lm("Qwen3Config", **sizes, intermediate_size=inner, head_dim=128, vocab_size=151936, **options)
+
+
 def _gpt2(width: int, layers: int, heads: int) -> Checkpoint:
     return _lm("GPT2Config", n_embd=width, n_layer=layers, n_head=heads)
 
@@ -41,7 +46,7 @@ def _bert(hidden: int, layers: int, heads: int, inner: int, vocab: int, config: 
 
 def _vit(hidden: int, layers: int, heads: int, inner: int, patch: int = 16, size: int = 224) -> Checkpoint:
     sizes = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": inner}
-    return Checkpoint("ViTConfig", {**sizes, "patch_size": patch, "image_size": size}, "image_classification")
+    return Checkpoint("ViTConfig", {**sizes, "patch_size": patch, "image_size": size, "num_labels": 1000}, "image_classification")
 
 
 def _t5(width: int, inner: int, layers: int, heads: int, size: int = 64) -> Checkpoint:
@@ -105,14 +110,21 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "qwen2.5-14b": _qwen2(5120, 48, 40, 8, 13824),
     "qwen2.5-32b": _qwen2(5120, 64, 40, 8, 27648),
     "qwen2.5-72b": _qwen2(8192, 80, 64, 8, 29568),
+    "qwen3-0.6b": _qwen3(1024, 28, 16, 3072, tie_word_embeddings=True),
+    "qwen3-1.7b": _qwen3(2048, 28, 16, 6144, tie_word_embeddings=True),
+    "qwen3-4b": _qwen3(2560, 36, 32, 9728, tie_word_embeddings=True),
+    "qwen3-8b": _qwen3(4096, 36, 32, 12288),
+    "qwen3-14b": _qwen3(5120, 40, 40, 17408),
+    "qwen3-32b": _qwen3(5120, 64, 64, 25600),
+    "mixtral-8x7b": _lm("MixtralConfig"),
     "gemma-2b": _lm("GemmaConfig", hidden_size=2048, num_hidden_layers=18, num_attention_heads=8, num_key_value_heads=1, intermediate_size=16384),
     "gemma-7b": _lm("GemmaConfig"),
-    "phi-2": _lm("PhiConfig", hidden_size=2560, num_hidden_layers=32, num_attention_heads=32, intermediate_size=10240, partial_rotary_factor=0.4),
+    "phi-2": _lm("PhiConfig", hidden_size=2560, num_hidden_layers=32, num_attention_heads=32, intermediate_size=10240),
     "vit-base-patch16-224": _vit(768, 12, 12, 3072),
     "vit-large-patch16-224": _vit(1024, 24, 16, 4096),
     "vit-huge-patch14-224": _vit(1280, 32, 16, 5120, patch=14),
     "dinov2-base": Checkpoint("Dinov2Config", {"image_size": 518, "patch_size": 14}),
-    "swin-tiny-patch4-window7-224": Checkpoint("SwinConfig", {}, "image_classification"),
+    "swin-tiny-patch4-window7-224": Checkpoint("SwinConfig", {"num_labels": 1000}, "image_classification"),
     "t5-small": _t5(512, 2048, 6, 8),
     "t5-base": _t5(768, 3072, 12, 12),
     "t5-large": _t5(1024, 4096, 24, 16),
@@ -130,4 +142,4 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "mamba2-1.3b": _mamba2(2048, 48),
     "mamba2-2.7b": _mamba2(2560, 64),
 }
-"""Lower-case name without the organisation, with the `-hf` of conversions left out, to what to build."""
+"""Lower-case name without the organisation to what to build."""

@@ -82,14 +82,24 @@ def create(name: str, *, batch: int, seq_len: int | None, options: dict[str, Any
 
 
 def _looked_up(transformers: Any, name: str) -> tuple[str, dict[str, Any], str]:
-    short = name.split("/")[-1].lower()
-    if short in CHECKPOINTS:
+    if (short := _short(name)) in CHECKPOINTS:
         found = CHECKPOINTS[short]
         return found.config, dict(found.options), found.head
     if name.endswith("Config") and hasattr(transformers, name):
         return name, {}, "base"
     classes = [n for n in dir(transformers) if n.endswith("Config")]
     raise UnknownName("transformers checkpoint or configuration class", name, [*CHECKPOINTS, *classes])
+
+
+_VARIANTS = ("-hf", "-chat", "-instruct", "-it", "-v0.1", "-v0.2")
+
+
+def _short(name: str) -> str:
+    """A checkpoint's name without organisation and without what does not change its sizes (`-hf`, `-instruct`)."""
+    short = name.split("/")[-1].lower().removeprefix("meta-")
+    while short not in CHECKPOINTS and short.endswith(_VARIANTS):
+        short = short.removesuffix(next(v for v in _VARIANTS if short.endswith(v)))
+    return short
 
 
 def _config(transformers: Any, class_name: str, options: dict[str, Any], *, where: str) -> Any:
@@ -132,6 +142,9 @@ def example(model: Any, *, batch: int, seq_len: int | None, options: dict[str, A
     if "decoder_input_ids" in inspect.signature(model.forward).parameters:
         length = options.get("decoder_len", seq_len or (SEQ_LEN if name == "input_ids" else 1))
         kwargs["decoder_input_ids"] = torch.empty((batch, length), dtype=torch.int64, device=device)
+    if hasattr(model, "logit_scale") and hasattr(config, "vision_config") and name == "input_ids":
+        shape, more = _pixels(config, batch, seq_len, options)
+        kwargs["pixel_values"], facts = torch.empty(shape, device=device), {**facts, **more}
     return Example(kwargs=kwargs), facts
 
 

@@ -19,17 +19,27 @@ def tidy(graph: Graph, module: Any) -> Graph:
 def _marked(graph: Graph, node: Node, module: Any) -> Node:
     """A causal self-attention keeps its keys and values; its mask, if it is no more than causal, is not an operand.
 
-    Modules of transformers say whether they are causal (`is_causal`) and how far they see (`sliding_window`).
+    Modules of transformers say whether they are causal (`is_causal`) and how far they see (`sliding_window`); in a language
+    model with a head, those that say nothing are causal.
     """
     owner = _owner(module, node.path)
-    own, declared = _same_length(graph, node), getattr(owner, "is_causal", None)
-    causal = own and (declared is True or (bool(node.attrs["causal"]) and declared is None))
-    if not causal:
+    declared = getattr(owner, "is_causal", True if _generates(module) else None)
+    flagged = bool(node.attrs["causal"])
+    if not _same_length(graph, node) or not (declared or (flagged and declared is None)):
         return node
-    window = getattr(owner, "sliding_window", None)
-    attrs = {**node.attrs, "causal": True, "cached": True, "window": window if isinstance(window, int) else None}
+    attrs = {**node.attrs, "causal": True, "cached": True, "window": _window(owner)}
     masked = len(node.inputs) > 3 and graph.tensors[node.inputs[3]].shape[-3:-2] in ((1,), ())
     return replace(node, attrs=attrs, inputs=node.inputs[:3] if masked and declared else node.inputs)
+
+
+def _generates(module: Any) -> bool:
+    return type(module).__name__.endswith(("ForCausalLM", "LMHeadModel"))
+
+
+def _window(owner: Any) -> int | None:
+    config = getattr(owner, "config", None)
+    window = getattr(owner, "sliding_window", getattr(config, "sliding_window", None))
+    return window if isinstance(window, int) else None
 
 
 def _same_length(graph: Graph, node: Node) -> bool:

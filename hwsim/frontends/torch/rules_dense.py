@@ -54,6 +54,18 @@ def _is_layer(call: Call) -> bool:
     return plain and call.converter.builder.tensors[call.need("mat2")].role == "weight"
 
 
+@rule("transformers.grouped_mm_fallback", "_grouped_mm", "grouped_mm")
+def experts(call: Call) -> str:
+    """Rows sorted by expert times the matrix of each; rows are taken to spread evenly over the experts that they reach."""
+    x, weight = call.tensors()[:2]
+    rows, (count, inner, outer) = call.shape_of(x)[0], call.shape_of(weight)
+    reached = max(n for n in range(1, min(rows, count) + 1) if rows % n == 0)
+    if reached < count:
+        weight = call.add("slice", [weight], shape=(reached, inner, outer))
+    y = call.add("matmul", [call.reshape(x, (reached, rows // reached, inner)), weight])
+    return call.reshape(y, call.shape)
+
+
 @rule("einsum")
 def einsum(call: Call) -> str:
     """Products of two operands at a time, from the left."""

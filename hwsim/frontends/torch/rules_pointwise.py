@@ -29,6 +29,10 @@ _UNARY = {name: name for name in _SAME_NAME} | {
     "isfinite": "isnan",
     "special_expit": "sigmoid",
     "logit": "log",
+    "angle": "atan",
+    "sinc": "sin",
+    "erfinv": "log",
+    "signbit": "less",
     "nan_to_num": "clip",
     "clamp": "clip",
     "clamp_min": "maximum",
@@ -87,7 +91,8 @@ _BINARY = {
     "logaddexp": "exp",
     "copysign": "sign",
     "heaviside": "greater",
-    "gelu_backward": "gelu",
+    "polar": "sin",
+    "complex": "identity",
 }
 _POWERS = {2: "square", 1: "identity", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal", 3: "square"}
 

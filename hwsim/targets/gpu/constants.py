@@ -44,7 +44,9 @@ class NetworkConstants:
     attention: float = 1.0
     """The same for attention."""
     stream: float = 1.0
-    """The same for data-moving kernels."""
+    """The same for data-moving kernels, one an operator."""
+    compile_stream: float = 1.0
+    """The same for generated data-moving kernels."""
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,8 @@ _CONSTANTS = {"gemm": "gemm", "conv": "conv", "attention": "attention", "stream"
 def _scale(table: Table, mapping: GpuMapping, constants: GpuConstants) -> Array:
     """Time inside a network relative to the single kernel."""
     scale = constants.networks
+    if table.kind == "stream":
+        return scale.stream if mapping.runtime == "eager" else scale.compile_stream
     if table.kind != "conv":
         return getattr(scale, table.kind)
     if mapping.runtime == "tensorrt":

@@ -43,6 +43,23 @@ FIELDS: Mapping[str, Field] = {
 }
 """Every quantity of a GPU: unit, whether a description must state it, default, meaning."""
 
+PROCESS_NM = {
+    "pascal": 16.0,
+    "volta": 12.0,
+    "turing": 12.0,
+    "ampere": 7.0,
+    "ada": 5.0,
+    "hopper": 5.0,
+    "blackwell": 5.0,
+    "blackwell_rtx": 5.0,
+    "cdna1": 7.0,
+    "cdna2": 6.0,
+    "cdna3": 5.0,
+}
+"""Process node of an architecture in nm (vendors' names of it; GA102 is 8 nm and counted as 7)."""
+NEWEST_NM = 5.0
+"""Process node of an architecture that is not listed."""
+
 _FALLBACK = {
     "fp64": ("fp64_tensor_flop_per_clk", "fp64_flop_per_clk", "fp32_flop_per_clk"),
     "fp32": ("fp32_tensor_flop_per_clk", "fp32_flop_per_clk"),
@@ -162,6 +179,16 @@ class GpuDevice:
             raise InputError(f"quantity {key!r}: {error}") from None
         check_range(f"quantity {key!r}", number, FIELDS[key])
         return number
+
+    @property
+    def process_nm(self) -> float:
+        """Process node of the architecture in nm."""
+        return PROCESS_NM.get(self.architecture, NEWEST_NM)
+
+    @property
+    def energy_scale(self) -> float:
+        """Energy of an operation against a 12 nm process; the fits see no difference among older ones."""
+        return min(self.process_nm, 12.0) / 12.0
 
     def op_per_clk(self, name: str | DType, *, tensor: bool = True) -> Array:
         """Operations a clock and SM in a format, on the best unit that the device has (`tensor=False`: vector units).

@@ -38,10 +38,17 @@ def lower(graph: Graph, mapping: GpuMapping) -> Program:
     return lowering.program(mapping)
 
 
-def rows_of(graph: Graph, mapping: GpuMapping) -> Counter[Row]:
-    """How often each kernel row runs under a mapping."""
+def rows_of(graph: Graph, mapping: GpuMapping) -> tuple[Counter[Row], Counter[Row]]:
+    """How often each kernel row runs: kernels that depend on the inputs, and kernels that depend on weights only."""
     lowering = _Lowering(with_precision(graph, mapping), runtime(mapping.runtime), channels_last=mapping.layout == "nhwc")
-    return Counter(row for _, row in lowering.listed())
+    flowing: Counter[Row] = Counter()
+    standing: Counter[Row] = Counter()
+    still = {name for name, tensor in graph.tensors.items() if tensor.role in ("weight", "constant")}
+    for step in lowering.steps:
+        alone = all(name in still for name in step.reads)
+        still.update(name for node in step.group.nodes for name in node.outputs if alone)
+        (standing if alone else flowing).update(lowering.rows(step))
+    return flowing, standing
 
 
 @dataclass
@@ -79,7 +86,7 @@ class _Lowering:
 
     def program(self, mapping: GpuMapping) -> Program:
         """Unique rows in tables, kernels that point to them, memory."""
-        listed = [(step, row, times) for step in self.steps for row, times in Counter(self._rows(step)).items()]
+        listed = [(step, row, times) for step in self.steps for row, times in Counter(self.rows(step)).items()]
         counts: Counter[Row] = Counter()
         for _, row, times in listed:
             counts[row] += times
@@ -88,11 +95,8 @@ class _Lowering:
         kernels = tuple(_kernel(step.group, position[row], times, seen) for step, row, times in listed)
         return Program("gpu", self.graph, tables, kernels, self._memory())
 
-    def listed(self) -> Iterable[tuple[_Step, Row]]:
-        """Every kernel with its row, in schedule order."""
-        return ((step, row) for step in self.steps for row in self._rows(step))
-
-    def _rows(self, step: _Step) -> Iterable[Row]:
+    def rows(self, step: _Step) -> Iterable[Row]:
+        """Rows of one step, in schedule order."""
         anchor = step.group.anchor
         written = sum(self.bytes[name] for name in step.writes)
         if anchor.kind == "recurrent":

@@ -47,27 +47,9 @@ def kernel_energy(
     return (op_j + issue_j) * capped, memory_j * capped, static_j
 
 
-PROCESS_NM = {
-    "pascal": 16.0,
-    "volta": 12.0,
-    "turing": 12.0,
-    "ampere": 7.0,
-    "ada": 5.0,
-    "hopper": 5.0,
-    "blackwell": 5.0,
-    "cdna1": 7.0,
-    "cdna2": 6.0,
-    "cdna3": 5.0,
-}
-"""Process node of an architecture in nm (vendors' names of it; GA102 is 8 nm and counted as 7)."""
-NEWEST_NM = 5.0
-"""Process node of an architecture that is not listed."""
-
-
 def vector_energy_j(name: str, *, device: Any, at_16nm_j: float, exponent: float) -> Array:
     """Energy of one operation on vector units: falls with the process node, and with the rate of the format."""
-    node = PROCESS_NM.get(device.architecture, NEWEST_NM)
-    return at_16nm_j * (node / 16.0) ** exponent * device.fp32_flop_per_clk / device.op_per_clk(name, tensor=False)
+    return at_16nm_j * (device.process_nm / 16.0) ** exponent * device.fp32_flop_per_clk / device.op_per_clk(name, tensor=False)
 
 
 def op_energy_j(name: str, *, device: Any, op_j: Mapping[str, float], share: float) -> Array:

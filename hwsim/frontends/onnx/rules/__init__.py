@@ -22,7 +22,5 @@ def _merged(*tables: Mapping[str, Rule]) -> Mapping[str, Rule]:
     return MappingProxyType(found)
 
 
-RULES = _merged(
-    dense.RULES, index.RULES, layout.RULES, microsoft.RULES, norms.RULES, pointwise.RULES, quantized.RULES, sequence.RULES
-)
+RULES = _merged(dense.RULES, index.RULES, layout.RULES, microsoft.RULES, norms.RULES, pointwise.RULES, quantized.RULES, sequence.RULES)
 """Operator name (with its domain, where that is not ONNX's own) to rule."""

@@ -70,9 +70,7 @@ def _conv_transpose(c: Call) -> Value:
     if target:
         attrs["padding"], extra = _fitted_pads(x.shape, weight.shape, attrs, extra, list(target)[-dims:])
     operands = [integer_pair(x, weight), c.weight(weight), *bias(c, 2)]
-    return c.emit(
-        "conv", operands, groups=c.attr("group", 1), transposed=True, output_padding=tuple(extra), dtype=x.dtype, **attrs
-    )
+    return c.emit("conv", operands, groups=c.attr("group", 1), transposed=True, output_padding=tuple(extra), dtype=x.dtype, **attrs)
 
 
 def _fitted_pads(x: Shape, weight: Shape, attrs: dict[str, Any], extra: list[int], target: list[int]) -> tuple[Any, list[int]]:

@@ -43,7 +43,9 @@ def _gather_elements(c: Call) -> Value:
 
 def _scatter(c: Call) -> Value:
     reduction = c.attr("reduction", "none")
-    return c.emit("scatter", [c[0], c[1], c[2]], axis=c.attr("axis", 0), reduce=None if reduction == "none" else reduction, dtype=c[0].dtype)
+    return c.emit(
+        "scatter", [c[0], c[1], c[2]], axis=c.attr("axis", 0), reduce=None if reduction == "none" else reduction, dtype=c[0].dtype
+    )
 
 
 def _top_k(c: Call) -> list[Value]:

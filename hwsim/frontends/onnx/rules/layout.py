@@ -111,7 +111,9 @@ def _tile(c: Call) -> Value:
 def _depth_to_space(c: Call) -> Value:
     n, channels, height, width = c[0].shape
     b = c.attr("blocksize", 1)
-    inner, perm = ((b, b, channels // b**2), (0, 3, 4, 1, 5, 2)) if c.attr("mode", "DCR") == "DCR" else ((channels // b**2, b, b), (0, 1, 4, 2, 5, 3))
+    inner, perm = (
+        ((b, b, channels // b**2), (0, 3, 4, 1, 5, 2)) if c.attr("mode", "DCR") == "DCR" else ((channels // b**2, b, b), (0, 1, 4, 2, 5, 3))
+    )
     x = c.emit("reshape", [c[0]], shape=(n, *inner, height, width))
     return c.emit("reshape", [c.emit("transpose", [x], perm=perm)], shape=(n, channels // b**2, height * b, width * b))
 

@@ -76,6 +76,8 @@ _TESTS = {
     "Or": "or",
     "Xor": "xor",
 }
+_TRAINED_SCALARS = ("scale", "temperature", "gamma", "alpha", "beta", "weight", "bias")
+"""Ends of the names of single numbers that are trained, where no module path tells."""
 _MOST = 8
 """Operands of one elementwise node."""
 
@@ -108,7 +110,8 @@ def _scalar(c: Call, value: Value) -> bool:
     """Whether a value is a number that is known, and not a trained one."""
     if value.size != 1 or value.tensor is not None or value.quantized is not None:
         return False
-    return value.array is not None or c.importer.stored.index_like(value)
+    name = value.stored or ""
+    return value.array is not None or ("." not in name and not name.endswith(_TRAINED_SCALARS)) or c.importer.stored.index_like(value)
 
 
 def _power(c: Call) -> Value:

@@ -36,6 +36,11 @@ DATASHEET = {
 }
 """Datasheet numbers of the calibration devices, in the order of `_FIELDS` (NVIDIA datasheets and architecture papers)."""
 
+PROCESS_NM = {name: 16.0 for name in DATASHEET} | {
+    "m40": 28.0, "titan-x-maxwell": 28.0, "v100-pcie": 12.0, "v100-sxm2": 12.0, "t4": 12.0, "a100-pcie-80gb": 7.0,
+}  # fmt: skip
+"""Process node of the calibration devices."""
+
 START = ConvConstants(
     engine_call_s=6e-6, framework_call_s=100e-6, vector_frac=0.85, tensor_frac=0.85, heuristic_frac=0.9, operand_b_per_clk=128.0,
     prologue_clk=2000.0, k_step_clk=20.0, winograd_gain=1.8, transform_pass_count=2.0, overlap_loss_frac=0.2, tap_op_frac=0.2,
@@ -107,8 +112,9 @@ def device_of(rows: Columns) -> SimpleNamespace:
     values = dict(zip(_FIELDS, table.T, strict=True))
     zero = 0 * values["sm_count"]
     absent = {f"{name}_tensor_flop_per_clk": zero for name in ("fp64", "fp32", "tf32", "bf16", "fp8", "fp4")}
+    node = np.asarray([PROCESS_NM[name] for name in known])[position]
     idle_w = 0.1 * values["power_limit_w"]
-    return SimpleNamespace(**values, **absent, int4_tensor_op_per_clk=zero, fp64_flop_per_clk=zero + 1, idle_power_w=idle_w)
+    return SimpleNamespace(**values, **absent, int4_tensor_op_per_clk=zero, fp64_flop_per_clk=zero + 1, idle_power_w=idle_w, energy_scale=np.minimum(node, 12.0) / 12.0)
 
 
 def columns_of(rows: Columns) -> ConvColumns:

@@ -64,7 +64,7 @@ class ConvConstants:
     window_gain: float = 2.0
     """Speed-up of direct kernels up to 3 wide with stride 1, which keep a sliding window in registers."""
     flop_energy_j: float = 19e-12
-    """Energy of one fp32 vector operation; power beyond the limit slows the clock down."""
+    """Energy of one fp32 vector operation in a 12 nm process and older ones, in proportion to the node in newer ones; power beyond the limit slows the clock down."""
 
     @classmethod
     def from_shelf(cls) -> ConvConstants:
@@ -190,7 +190,8 @@ def _throttled(xp: Any, time_s: Array, flop: Array, columns: ConvColumns, device
 
     Lower clocks need lower voltages, so that the loss is about the root of the excess power."""
     share = sum(mask * ENERGY_SHARE[name] for name, mask in columns.dtypes)
-    limit_s = flop * (share * constants.flop_energy_j) / (device.power_limit_w - device.idle_power_w)
+    energy_j = constants.flop_energy_j * device.energy_scale
+    limit_s = flop * (share * energy_j) / (device.power_limit_w - device.idle_power_w)
     return xp.sqrt(time_s * xp.maximum(time_s, limit_s))
 
 
