@@ -89,8 +89,12 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "gpt2-large": _gpt2(1280, 36, 20),
     "gpt2-xl": _gpt2(1600, 48, 25),
     "opt-125m": _lm("OPTConfig", **_OPT),
-    "opt-1.3b": _lm("OPTConfig", hidden_size=2048, num_hidden_layers=24, num_attention_heads=32, ffn_dim=8192, word_embed_proj_dim=2048, **_OPT),
-    "opt-6.7b": _lm("OPTConfig", hidden_size=4096, num_hidden_layers=32, num_attention_heads=32, ffn_dim=16384, word_embed_proj_dim=4096, **_OPT),
+    "opt-1.3b": _lm(
+        "OPTConfig", hidden_size=2048, num_hidden_layers=24, num_attention_heads=32, ffn_dim=8192, word_embed_proj_dim=2048, **_OPT
+    ),
+    "opt-6.7b": _lm(
+        "OPTConfig", hidden_size=4096, num_hidden_layers=32, num_attention_heads=32, ffn_dim=16384, word_embed_proj_dim=4096, **_OPT
+    ),
     "llama-2-7b": _llama(4096, 32, 32, 11008),
     "llama-2-13b": _llama(5120, 40, 40, 13824),
     "llama-2-70b": _llama(8192, 80, 64, 28672, num_key_value_heads=8),
@@ -117,7 +121,9 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "qwen3-14b": _qwen3(5120, 40, 40, 17408),
     "qwen3-32b": _qwen3(5120, 64, 64, 25600),
     "mixtral-8x7b": _lm("MixtralConfig"),
-    "gemma-2b": _lm("GemmaConfig", hidden_size=2048, num_hidden_layers=18, num_attention_heads=8, num_key_value_heads=1, intermediate_size=16384),
+    "gemma-2b": _lm(
+        "GemmaConfig", hidden_size=2048, num_hidden_layers=18, num_attention_heads=8, num_key_value_heads=1, intermediate_size=16384
+    ),
     "gemma-7b": _lm("GemmaConfig"),
     "phi-2": _lm("PhiConfig", hidden_size=2560, num_hidden_layers=32, num_attention_heads=32, intermediate_size=10240),
     "vit-base-patch16-224": _vit(768, 12, 12, 3072),

@@ -130,11 +130,26 @@ class Converter:
         try:
             result = function(call)
         except (HwsimError, AssertionError, TypeError, KeyError, IndexError, ValueError) as error:
-            raise GraphError(f"{self.source}: the rule for {call.node.target} fails at {self._path!r} ({call.node.format_node()}): {error}") from error
+            raise GraphError(
+                f"{self.source}: the rule for {call.node.target} fails at {self._path!r} ({call.node.format_node()}): {error}"
+            ) from error
         self._check(call, result)
         if call.in_place:
             self._overwrite(call.node.args[0], result)
-        elif call.operator in ("view", "reshape", "select", "slice", "transpose", "permute", "unsqueeze", "squeeze", "narrow", "unbind", "split", "chunk"):
+        elif call.operator in (
+            "view",
+            "reshape",
+            "select",
+            "slice",
+            "transpose",
+            "permute",
+            "unsqueeze",
+            "squeeze",
+            "narrow",
+            "unbind",
+            "split",
+            "chunk",
+        ):
             self._base[call.node] = call.node.args[0]
         return result
 
@@ -154,9 +169,7 @@ class Converter:
             return
         whole = self.values[base]
         same = self.builder.tensors[whole].size == self.builder.tensors[result].size
-        merged = (
-            self.add("reshape", [result], shape=self.builder.shape(whole)) if same else self.add("scatter", [whole, result])
-        )
+        merged = self.add("reshape", [result], shape=self.builder.shape(whole)) if same else self.add("scatter", [whole, result])
         self._overwrite(base, merged)
 
     def _inline(self, owner: Any, node: Any) -> Any:
@@ -174,7 +187,11 @@ class Converter:
 
     def _unsupported(self, node: Any, target: str) -> Any:
         fakes = _flat([node.meta.get("val")])
-        inputs = [self.resolve(a) for a in _leaves((node.args, node.kwargs)) if isinstance(a, torch.fx.Node) and isinstance(self.values.get(a), str)]
+        inputs = [
+            self.resolve(a)
+            for a in _leaves((node.args, node.kwargs))
+            if isinstance(a, torch.fx.Node) and isinstance(self.values.get(a), str)
+        ]
         shapes = tuple(tuple(int(s) for s in f.shape) for f in fakes)
         formats = [format_of(f) for f in fakes]
         found = self.add_many("unsupported", list(dict.fromkeys(inputs)), dtype=formats, operator=target, shapes=shapes)
@@ -219,7 +236,7 @@ def prune(builder: GraphBuilder, outputs: Sequence[str]) -> None:
 def module_path(node: Any) -> str:
     """Path of the module that made the call, as `blocks.3.attn.qkv`."""
     stack: Mapping[str, tuple[str, Any]] = node.meta.get("nn_module_stack") or {}
-    path = next(reversed(stack.values()))[0] if stack else ""
+    path = list(stack.values())[-1][0] if stack else ""
     return path.removeprefix("L['self'].").split("@")[0]
 
 

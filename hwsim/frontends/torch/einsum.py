@@ -38,7 +38,9 @@ def explicit(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     free = [c for c in ascii_letters if c not in equation]
     widest = max(r - len(t.replace("...", "")) for t, r in zip(terms, ranks, strict=True))
     dots = free[:widest]
-    terms = [t.replace("...", "".join(dots[len(dots) - (r - len(t) + 3) :])) if "..." in t else t for t, r in zip(terms, ranks, strict=True)]
+    terms = [
+        t.replace("...", "".join(dots[len(dots) - (r - len(t) + 3) :])) if "..." in t else t for t, r in zip(terms, ranks, strict=True)
+    ]
     if any(len(set(t)) != len(t) or len(t) != r for t, r in zip(terms, ranks, strict=True)):
         raise GraphError(f"einsum {equation!r} of tensors with {list(ranks)} axes; expected terms without repeated letters")
     if not arrow:

@@ -133,7 +133,13 @@ def example(model: Any, *, batch: int, seq_len: int | None, options: dict[str, A
     """
     config, name = model.config, model.main_input_name
     device = next((p.device for p in model.parameters()), torch.device("meta"))
-    makers = {"input_ids": _tokens, "pixel_values": _pixels, "pixel_values_videos": _pixels, "input_values": _audio, "input_features": _features}
+    makers = {
+        "input_ids": _tokens,
+        "pixel_values": _pixels,
+        "pixel_values_videos": _pixels,
+        "input_values": _audio,
+        "input_features": _features,
+    }
     if name not in makers:
         raise InputError(f"{type(model).__name__} wants {name!r}, and its shape is not known; pass inputs={{{name!r}: (1, ...)}}")
     shape, facts = makers[name](config, batch, seq_len, options)

@@ -76,7 +76,13 @@ def _perm(call: Call, rank: int) -> list[int]:
     perm = list(range(rank))
     if call.operator in ("t", "numpy_T"):
         return perm[::-1]
-    i, j = (call["dim0"], call["dim1"]) if "dim0" in call.arguments else (call["axis0"], call["axis1"]) if "axis0" in call.arguments else (-1, -2)
+    i, j = (
+        (call["dim0"], call["dim1"])
+        if "dim0" in call.arguments
+        else (call["axis0"], call["axis1"])
+        if "axis0" in call.arguments
+        else (-1, -2)
+    )
     perm[i], perm[j] = perm[j], perm[i]
     return perm
 
@@ -89,7 +95,19 @@ def _moved(call: Call, rank: int) -> list[int]:
     return order
 
 
-@rule("select", "slice", "narrow", "diagonal", "unfold", "view_as_real", "view_as_complex", "real", "imag", "as_strided", "take_along_dim_view")
+@rule(
+    "select",
+    "slice",
+    "narrow",
+    "diagonal",
+    "unfold",
+    "view_as_real",
+    "view_as_complex",
+    "real",
+    "imag",
+    "as_strided",
+    "take_along_dim_view",
+)
 def part(call: Call) -> str:
     """A strided view."""
     x = call.need("self")
@@ -200,8 +218,13 @@ def gather(call: Call) -> str:
     return call.add("gather", [call.need("self"), *indices[:7]], shape=call.shape, axis=call.get("dim", 0))
 
 
-@rule("scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_put", "_index_put_impl", "_unsafe_index_put",
-      "slice_scatter", "select_scatter", "diagonal_scatter")  # fmt: skip
+_WRITES = """
+scatter scatter_add scatter_reduce index_add index_copy index_fill index_put _index_put_impl _unsafe_index_put
+slice_scatter select_scatter diagonal_scatter
+""".split()  # noqa: SIM905
+
+
+@rule(*_WRITES)
 def scatter(call: Call) -> str:
     """Updates written at indices; a number is an update without a tensor."""
     indices = call.many("indices") if "indices" in call.arguments else call.tensors("index")
@@ -253,9 +276,11 @@ def diff(call: Call) -> str:
     return call.add("elementwise", [call.add("slice", [call.first()], shape=call.shape)] * 2, fn="sub")
 
 
-_FILLS = """arange linspace full ones zeros empty eye rand randn randint randperm full_like ones_like zeros_like empty_like rand_like randn_like
-new_ones new_zeros new_full new_empty scalar_tensor tril_indices triu_indices one_hot bernoulli normal uniform fill zero empty_strided
-new_empty_strided logspace hann_window hamming_window empty_permuted exponential multinomial randint_like random""".split()
+_FILLS = """
+arange linspace logspace full ones zeros empty eye rand randn randint randperm scalar_tensor tril_indices triu_indices one_hot
+full_like ones_like zeros_like empty_like rand_like randn_like randint_like new_ones new_zeros new_full new_empty fill zero
+empty_strided new_empty_strided empty_permuted bernoulli normal uniform exponential multinomial random hann_window hamming_window
+""".split()  # noqa: SIM905
 
 
 @rule(*_FILLS)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from hwsim.frontends.torch.rules import Call, rule
 
-_SAME_NAME = """relu silu sigmoid tanh leaky_relu elu selu celu mish softplus log_sigmoid prelu threshold
-exp log log1p expm1 sqrt rsqrt reciprocal sin cos tan sinh cosh atan erf neg abs sign floor ceil round square isnan softsign relu6""".split()
+_SAME_NAME = """
+relu relu6 silu sigmoid tanh leaky_relu elu selu celu mish softplus softsign log_sigmoid prelu threshold square isnan
+exp log log1p expm1 sqrt rsqrt reciprocal sin cos tan sinh cosh atan erf neg abs sign floor ceil round
+""".split()  # noqa: SIM905
 _UNARY = {name: name for name in _SAME_NAME} | {
     "hardswish": "hard_swish",
     "hardsigmoid": "hard_sigmoid",
@@ -151,5 +153,3 @@ def cast(call: Call) -> str:
     if call.input_fake("self").dtype == call.fake.dtype:
         return x
     return call.add("cast", [x], to=call.converter.format_name(call.fake))
-
-

@@ -43,9 +43,11 @@ def local_response_norm(call: Call) -> str:
     return call.add("norm", [call.need("input")], fn="local_response", axes=(1,), size=call["size"])
 
 
-_REDUCE = dict(zip("sum mean amax amin max min prod var std logsumexp argmax argmin any all".split(),
-                   "sum mean max min max min prod var std logsumexp argmax argmin any all".split(), strict=True))  # fmt: skip
-_REDUCE |= {"linalg_vector_norm": "norm", "norm": "norm", "frobenius_norm": "norm", "nansum": "sum", "count_nonzero": "sum", "var_mean": "var"}
+_REDUCE: dict[str, str] = {
+    **{name: name for name in ("sum", "mean", "max", "min", "prod", "var", "std", "logsumexp", "argmax", "argmin", "any", "all", "norm")},
+    **{"amax": "max", "amin": "min", "nansum": "sum", "count_nonzero": "sum", "var_mean": "var"},
+    **{"linalg_vector_norm": "norm", "frobenius_norm": "norm"},
+}
 
 
 @rule(*_REDUCE)

@@ -63,7 +63,7 @@ def create(name: str, *, batch: int, seq_len: int | None, options: dict[str, Any
     return model, *example(model, batch=batch, size=size)
 
 
-def _sized(timm: Any, name: str, size: Any, options: dict[str, Any]) -> torch.nn.Module:
+def _sized(timm: Any, name: str, size: Any, options: dict[str, Any]) -> Any:
     """With `img_size` where it differs from the model's own; convolutional networks do not take it and do not need it."""
     model = _create(timm, name, options)
     if size is None or _size(size) == tuple(model.default_cfg["input_size"][-2:]):
@@ -74,7 +74,7 @@ def _sized(timm: Any, name: str, size: Any, options: dict[str, Any]) -> torch.nn
         return model
 
 
-def _create(timm: Any, name: str, options: dict[str, Any]) -> torch.nn.Module:
+def _create(timm: Any, name: str, options: dict[str, Any]) -> Any:
     try:
         with warnings.catch_warnings(), torch.device("meta"):
             warnings.simplefilter("ignore")

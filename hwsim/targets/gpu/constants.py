@@ -18,6 +18,8 @@ from hwsim.targets.gpu.power import PowerConstants
 def constants_of(cls: type, name: str) -> Any:
     """An instance of `cls` with the shelf's values where it has them, its own defaults elsewhere."""
     found = {key: q.value for key, q in shelf.fitted("gpu", name).items()}
+    if name == "gemm":
+        found |= {key: q.value for key, q in shelf.fitted("gpu", "networks").items() if key.startswith("op_j_")}
     known = {f.name for f in fields(cls)}
     values: dict[str, Any] = {key: value for key, value in found.items() if key in known}
     if energies := {key.removeprefix("op_j_"): v for key, v in found.items() if key.startswith("op_j_")}:

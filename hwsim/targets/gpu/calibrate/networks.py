@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwsim import store
+from hwsim import shelf, store
 from hwsim.datasets import timm_infer
 from hwsim.errors import HwsimError
 from hwsim.graph import Graph
 from hwsim.targets.gpu.calibrate import fitting
-from hwsim.targets.gpu.constants import NetworkConstants, gpu_constants
+from hwsim.targets.gpu.constants import GpuConstants, NetworkConstants, gpu_constants
 from hwsim.targets.gpu.cost import host_s, kernel_time
 from hwsim.targets.gpu.device import GpuDevice
+from hwsim.targets.gpu.kernels.gemm import GemmConstants
 from hwsim.targets.gpu.lower import rows_of
 from hwsim.targets.gpu.mapping import GpuMapping
 from hwsim.targets.gpu.rows import AttentionRow, ConvRow, Row, StreamRow
@@ -113,19 +114,30 @@ def _device(name: str) -> GpuDevice:
     return GpuDevice.from_shelf(name)
 
 
-def load_runs(models: Iterable[str] | None = None, *, known_only: bool = False) -> list[Run]:
+def load_runs(
+    models: Iterable[str] | None = None,
+    *,
+    known_only: bool = False,
+    device: str | None = None,
+    constants: GpuConstants | None = None,
+) -> list[Run]:
     """Measured runs with the class times of their kernels.
 
     Args:
         models: only these.
         known_only: do not trace what is not in the cache.
+        device: only this one.
+        constants: of the kernels; those on the shelf by default.
     """
     frame = timm_infer.runs()
+    if device is not None:
+        frame = frame[frame.device == device]
     if models is not None:
         frame = frame[frame.model.isin(list(models))]
     if known_only:
         frame = frame[[_is_cached(m, s) for m, s in zip(frame.model, frame.image_size, strict=True)]]
-    found = [_run(item) for item in frame.itertuples()]
+    constants = constants or gpu_constants()
+    found = [_run(item, constants) for item in frame.itertuples()]
     return [run for run in found if run is not None]
 
 
@@ -133,20 +145,21 @@ def _is_cached(model: str, image_size: int) -> bool:
     return (cache_folder() / f"{model}-{image_size}-b{TRACED_BATCH}{store.SUFFIX}").exists()
 
 
-def _run(item: Any) -> Run | None:
+def _run(item: Any, constants: GpuConstants) -> Run | None:
     mapping = GpuMapping(dtype=item.dtype, runtime=item.runtime, layout=item.layout)
     rows = _rows(item.model, item.image_size, mapping)
     if rows is None:
         return None
     flowing, standing = rows
     scaled = Counter({at_batch(row, item.batch / TRACED_BATCH): count for row, count in flowing.items()}) + standing
-    busy, fixed, kernels, roof = class_times(scaled, _device(item.device), mapping)
+    busy, fixed, kernels, roof = class_times(scaled, _device(item.device), mapping, constants)
     return Run(item.device, mapping, item.model, item.batch, item.measured_s, busy, fixed, kernels, roof)
 
 
-def class_times(rows: Mapping[Row, int], device: GpuDevice, mapping: GpuMapping) -> tuple[np.ndarray, float, float, float]:
+def class_times(
+    rows: Mapping[Row, int], device: GpuDevice, mapping: GpuMapping, constants: GpuConstants
+) -> tuple[np.ndarray, float, float, float]:
     """(time a class, fixed cost, number of kernels, roofline) of a network's kernels."""
-    constants = gpu_constants()
     busy: dict[str, float] = dict.fromkeys(CLASSES, 0.0)
     fixed, kernels, roof = 0.0, 0.0, 0.0
     for table in build_tables(rows, mapping=mapping)[0]:
@@ -185,6 +198,33 @@ def fit(runs: Sequence[Run]) -> dict[str, float]:
     return fitting.fit(BOUNDS, lambda v: np.log(predict(runs, v) / measured))
 
 
+ENERGY_FAMILIES = ("vit", "deit", "eva", "mixer", "beit")
+"""Families whose time is mostly matrix products; they show what rate the power limit of a board sustains."""
+ENERGIES_J = tuple(np.arange(0.7, 2.0, 0.1) * 1e-12)
+"""Energies of an operation that are tried for an architecture without a measurement of its own."""
+
+
+def fit_energies(values: Mapping[str, float]) -> dict[str, float]:
+    """Energy of an fp16 tensor operation of each architecture that the matrix-product set lacks."""
+    base = gpu_constants()
+    found = {}
+    for name in sorted(set(timm_infer.BOARDS.values())):
+        architecture = _device(name).architecture
+        if f"op_j_{architecture}" in shelf.fitted("gpu", "gemm"):
+            continue
+        losses = [_energy_loss(name, replace(base.gemm, op_j={**base.gemm.op_j, architecture: j}), values) for j in ENERGIES_J]
+        found[f"op_j_{architecture}"] = float(ENERGIES_J[int(np.argmin(losses))])
+    return found
+
+
+def _energy_loss(name: str, gemm: GemmConstants, values: Mapping[str, float]) -> float:
+    frame = timm_infer.runs()
+    models = {m for m in frame.model if timm_infer.family(m) in ENERGY_FAMILIES}
+    runs = load_runs(models, known_only=True, device=name, constants=replace(gpu_constants(), gemm=gemm))
+    measured = np.array([run.measured_s for run in runs])
+    return float(np.median(np.abs(np.log(predict(runs, values) / measured))))
+
+
 def validation_rows(*, folds: int = 8) -> dict[str, np.ndarray]:
     """All runs whose graphs are traced, each predicted with constants fitted without its family of architectures."""
     runs = load_runs()
@@ -206,11 +246,14 @@ def validation_rows(*, folds: int = 8) -> dict[str, np.ndarray]:
 
 def write() -> None:
     """Fit on all runs and write `targets/gpu/fitted/networks.yaml`."""
-    runs = load_runs()
+    energies = fit_energies(fit(load_runs()))
+    gemm = gpu_constants().gemm
+    new = {key.removeprefix("op_j_"): j for key, j in energies.items()}
+    runs = load_runs(constants=replace(gpu_constants(), gemm=replace(gemm, op_j={**gemm.op_j, **new})))
     values = fit(runs)
     fitting.write(
         "networks",
-        values,
+        {**values, **energies},
         dataset="timm inference throughput (RTX 3090, RTX 4090, RTX PRO 6000 Max-Q)",
         points=len(runs),
         devices=sorted({run.device for run in runs}),
