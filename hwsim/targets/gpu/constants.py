@@ -31,9 +31,9 @@ def constants_of(cls: type, name: str) -> Any:
 class NetworkConstants:
     """How kernels behave inside a network, by runtime; `targets/gpu/fitted/networks.yaml` holds the fitted values."""
 
-    eager_host_s: float = 7e-6
+    eager_host_s: float = 20e-6
     """Host time of an operator in eager mode: a queue that drains faster waits for the host."""
-    compile_host_s: float = 3e-6
+    compile_host_s: float = 10e-6
     """The same for compiled kernels."""
     conv: float = 1.0
     """Time of convolutions in NHWC inside a network relative to single kernels, eager and compiled runtimes (cuDNN)."""

@@ -28,7 +28,7 @@ from hwsim.targets.gpu.tables import build_tables
 
 TRACED_BATCH = 2
 """Batch of the traced graphs; kernels are scaled from it to the batch of a run."""
-HOST = "usual dispatch time of an operator on a desktop CPU; the batches of the set are too large to show it"
+HOST = "usual time of a module call and its dispatch on a desktop CPU; the batches of the set are too large to show it"
 CLASSES = ("conv", "depthwise", "nchw_conv", "gemm", "attention", "stream", "compile_stream")
 """Kernels that share a scale inside a network."""
 BOUNDS: fitting.Bounds = {
