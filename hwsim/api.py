@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim import plugins
-from hwsim.cost import Cost, Program, Target
+from hwsim.cost import Program, Target
 from hwsim.errors import DoesNotFit, InputError, UnknownName
 from hwsim.estimate import Estimate
 from hwsim.graph import Graph
@@ -175,7 +175,7 @@ class _Runner:
         from hwsim.validation import intervals
 
         program = lowered(self.family, graph, device=self.device, mapping=self.mapping)
-        cost = _cost(self.family, program, device=self.device, mapping=self.mapping, method=self.method)
+        cost = plugins.load("hwsim.surrogates", self.method).predict(program, device=self.device, mapping=self.mapping)
         latency, energy = intervals(program, cost, device=self.device, mapping=self.mapping, method=self.method)
         return Estimate(
             program,
@@ -190,12 +190,6 @@ class _Runner:
             warnings=program.warnings,
             **facts,
         )
-
-
-def _cost(family: Target, program: Program, *, device: Any, mapping: Any, method: str) -> Cost:
-    if method == "closed-form":
-        return family.cost(program, device=device, mapping=mapping)
-    return plugins.load("hwsim.surrogates", method).predict(program, device=device, mapping=mapping)
 
 
 def lowered(family: Target, graph: Graph, *, device: Any, mapping: Any) -> Program:

@@ -132,7 +132,7 @@ def small_world(monkeypatch: pytest.MonkeyPatch, clean_plugins: None) -> None:
     points = {
         "hwsim.targets": [EntryPoint("null", "hwsim.targets.null:TARGET", "hwsim.targets")],
         "hwsim.frontends": [EntryPoint("zoo", "hwsim.testing:SMALL_MODELS", "hwsim.frontends")],
-        "hwsim.surrogates": [],
+        "hwsim.surrogates": [EntryPoint("closed-form", "hwsim.surrogates.closed_form:METHOD", "hwsim.surrogates")],
     }
     monkeypatch.setattr(plugins, "entry_points", lambda *, group: points[group])
     monkeypatch.setattr("hwsim.testing.SMALL_MODELS", SMALL_MODELS, raising=False)

@@ -159,7 +159,7 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
             3,
             "error: cannot write '/no/such/folder/x.html': No such file or directory\n",
         ),
-        (["estimate", "mlp", "--on", "null", "--method", "oracle"], 3, "error: unknown surrogate 'oracle'. Known: none.\n"),
+        (["estimate", "mlp", "--on", "null", "--method", "oracle"], 3, "error: unknown surrogate 'oracle'. Known: closed-form.\n"),
         (["validate", "gpu-gem"], 3, "error: unknown validation 'gpu-gem'. Did you mean 'gpu-gemm' or 'gpu-power' or 'gpu-elementwise'?\n"),
         (["calibrate", "tpu"], 3, "error: unknown family with a calibration 'tpu'. Did you mean 'gpu'?\n"),
     ],

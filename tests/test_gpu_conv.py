@@ -23,7 +23,7 @@ A100 = {
     "fp64_tensor_flop_per_clk": 128.0, "fp32_tensor_flop_per_clk": 0.0, "tf32_tensor_flop_per_clk": 1024.0,
     "fp16_tensor_flop_per_clk": 2048.0, "bf16_tensor_flop_per_clk": 2048.0, "fp8_tensor_flop_per_clk": 0.0,
     "fp4_tensor_flop_per_clk": 0.0, "int8_tensor_op_per_clk": 4096.0, "int4_tensor_op_per_clk": 8192.0, "dram_b_per_s": 1555e9,
-    "l2_b": 40e6, "l2_b_per_clk": 64.0, "power_limit_w": 400.0, "idle_power_w": 50.0,
+    "l2_b": 40e6, "l2_b_per_clk": 64.0, "power_limit_w": 400.0, "idle_power_w": 50.0, "energy_scale": 7 / 12,
 }  # fmt: skip
 CONSTANTS = ConvConstants()
 SHAPES = st.fixed_dictionaries(

@@ -13,8 +13,7 @@ from hwsim import shelf, yaml12
 from hwsim.errors import InputError, UnknownName
 from hwsim.quantities import Quantity
 from hwsim.targets.gpu import device as module
-from hwsim.targets.gpu.device import FIELDS, NUMERIC, GpuDevice
-from hwsim.targets.gpu.power import PROCESS_NM
+from hwsim.targets.gpu.device import FIELDS, NUMERIC, PROCESS_NM, GpuDevice
 
 NAMES = tuple(shelf.devices("gpu"))
 EXPECTED = """

@@ -36,7 +36,7 @@ DATASHEET = {
 }
 """Datasheet numbers of the calibration devices, in the order of `_FIELDS` (NVIDIA datasheets and architecture papers)."""
 
-PROCESS_NM = {name: 16.0 for name in DATASHEET} | {
+PROCESS_NM = dict.fromkeys(DATASHEET, 16.0) | {
     "m40": 28.0, "titan-x-maxwell": 28.0, "v100-pcie": 12.0, "v100-sxm2": 12.0, "t4": 12.0, "a100-pcie-80gb": 7.0,
 }  # fmt: skip
 """Process node of the calibration devices."""
@@ -114,7 +114,8 @@ def device_of(rows: Columns) -> SimpleNamespace:
     absent = {f"{name}_tensor_flop_per_clk": zero for name in ("fp64", "fp32", "tf32", "bf16", "fp8", "fp4")}
     node = np.asarray([PROCESS_NM[name] for name in known])[position]
     idle_w = 0.1 * values["power_limit_w"]
-    return SimpleNamespace(**values, **absent, int4_tensor_op_per_clk=zero, fp64_flop_per_clk=zero + 1, idle_power_w=idle_w, energy_scale=np.minimum(node, 12.0) / 12.0)
+    given = {"int4_tensor_op_per_clk": zero, "fp64_flop_per_clk": zero + 1, "idle_power_w": idle_w}
+    return SimpleNamespace(**values, **absent, **given, energy_scale=np.minimum(node, 12.0) / 12.0)
 
 
 def columns_of(rows: Columns) -> ConvColumns:

@@ -64,7 +64,8 @@ class ConvConstants:
     window_gain: float = 2.0
     """Speed-up of direct kernels up to 3 wide with stride 1, which keep a sliding window in registers."""
     flop_energy_j: float = 19e-12
-    """Energy of one fp32 vector operation in a 12 nm process and older ones, in proportion to the node in newer ones; power beyond the limit slows the clock down."""
+    """Energy of one fp32 vector operation in a 12 nm process or an older one, in proportion to the node in newer ones; power
+    beyond the limit slows the clock down."""
 
     @classmethod
     def from_shelf(cls) -> ConvConstants:
