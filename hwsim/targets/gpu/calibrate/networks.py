@@ -63,6 +63,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim")) / "graphs"
 
 
+@lru_cache(maxsize=4)
 def traced(model: str, image_size: int) -> Graph | None:
     """The graph of a timm model, traced once and kept; None where it cannot be built."""
     folder = cache_folder()
@@ -137,6 +138,7 @@ def load_runs(
     if known_only:
         frame = frame[[_is_cached(m, s) for m, s in zip(frame.model, frame.image_size, strict=True)]]
     constants = constants or gpu_constants()
+    frame = frame.sort_values(["model", "image_size"])
     found = [_run(item, constants) for item in frame.itertuples()]
     return [run for run in found if run is not None]
 
