@@ -37,13 +37,14 @@ class FoldBatchNorm:
 
 
 def _with_bias(node: Node, tensors: dict[str, Tensor]) -> Node:
-    if len(node.inputs) > 2:
+    inputs = list(node.inputs)
+    if len(inputs) > 2:
         return node
-    weight = tensors[node.inputs[1]]
+    weight = tensors[inputs[1]]
     out = list(tensors[node.outputs[0]].shape)[1 if node.kind == "conv" else -1]
     bias = Tensor(f"{weight.name}:bias", (out,), weight.dtype, "weight")
     tensors[bias.name] = bias
-    return replace(node, inputs=(*node.inputs, bias.name))
+    return replace(node, inputs=(*inputs, bias.name))
 
 
 def _without_unused(graph: Graph, nodes: list[Node], tensors: dict[str, Tensor], outputs: tuple[str, ...]) -> Graph:
