@@ -256,7 +256,7 @@ def intervals(program: Program, cost: Cost, *, device: Any, mapping: Any, method
     if domain_of is None or method != "closed-form":
         return NOT_VALIDATED, NOT_VALIDATED
     table = shelf.validation(program.family)
-    latency, energy = domain_of(program, device=device, mapping=mapping)
+    latency, energy = domain_of(program, cost, device=device, mapping=mapping)
     return _interval(table, latency, cost.latency_s), _interval(table, energy, cost.energy_j.total)
 
 
