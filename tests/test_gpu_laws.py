@@ -135,7 +135,7 @@ def test_a_sweep_is_many_single_estimates(model: str) -> None:
 
 def test_gradients_of_device_quantities() -> None:
     torch = pytest.importorskip("torch")
-    known, mapping = program("resnet18")
+    known, mapping = program("resnet18", runtime="tensorrt")
     tables = [replace(t, columns=converted(t.columns, torch.as_tensor), count=torch.as_tensor(t.count)) for t in known.tables]
     _, device = find("a100-sxm-80gb")
     bandwidth = torch.tensor([[device.dram_b_per_s]], dtype=torch.float64, requires_grad=True)

@@ -22,7 +22,8 @@ def constants_of(cls: type, name: str) -> Any:
         found |= {key: q.value for key, q in shelf.fitted("gpu", "networks").items() if key.startswith("op_j_")}
     known = {f.name for f in fields(cls)}
     values: dict[str, Any] = {key: value for key, value in found.items() if key in known}
-    if energies := {key.removeprefix("op_j_"): v for key, v in found.items() if key.startswith("op_j_")}:
+    energies = {key.removeprefix("op_j_"): v for key, v in found.items() if key.startswith("op_j_")}
+    if energies and "op_j" in known:
         values["op_j"] = energies
     return cls(**values)
 
