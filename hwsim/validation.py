@@ -55,6 +55,12 @@ SUITES = {
             "write",
         ),
         Suite(
+            "gpu-networks-devices",
+            "hwsim.targets.gpu.calibrate.networks:device_rows",
+            "s",
+            "whole networks, each GPU left out in turn",
+        ),
+        Suite(
             "gpu-networks",
             "hwsim.targets.gpu.calibrate.networks:validation_rows",
             "s",

@@ -130,5 +130,5 @@ def comparison_renderable(estimates: Sequence[Estimate]) -> list[Any]:
     notes = [f"{e.target}: {text.verdict(e)}" for e in estimates if text.misfits(e)]
     notes += [f"warning: {e.target}: {line}" for e in estimates for line in e.warnings]
     validated = [e.target for e in estimates if e.latency_interval.validated]
-    notes.append(f"latency validated on: {', '.join(validated)}" if validated else "latency: not validated")
+    notes.append(f"latency has a 90 % interval on: {', '.join(validated)}" if validated else "latency: not validated")
     return [*parts, Text(), *(Text(n, style="red" if "does not fit" in n else "dim") for n in notes)]

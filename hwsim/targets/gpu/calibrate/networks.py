@@ -200,6 +200,8 @@ def fit(runs: Sequence[Run]) -> dict[str, float]:
     return fitting.fit(BOUNDS, lambda v: np.log(predict(runs, v) / measured))
 
 
+FOLDS = 8
+"""Parts that the families of architectures are dealt into."""
 ENERGY_FAMILIES = ("vit", "deit", "eva", "mixer", "beit")
 """Families whose time is mostly matrix products; they show what rate the power limit of a board sustains."""
 ENERGIES_J = tuple(np.arange(0.7, 2.0, 0.1) * 1e-12)
@@ -227,15 +229,26 @@ def _energy_loss(name: str, gemm: GemmConstants, values: Mapping[str, float]) ->
     return float(np.median(np.abs(np.log(predict(runs, values) / measured))))
 
 
-def validation_rows(*, folds: int = 8) -> dict[str, np.ndarray]:
+def validation_rows() -> dict[str, np.ndarray]:
     """All runs whose graphs are traced, each predicted with constants fitted without its family of architectures."""
     runs = load_runs()
-    order = sorted({run.family for run in runs})
-    fold = {name: i % folds for i, name in enumerate(np.random.default_rng(0).permutation(order))}
+    order = np.random.default_rng(0).permutation(sorted({run.family for run in runs}))
+    fold = {str(name): i % FOLDS for i, name in enumerate(order)}
+    return _left_out(runs, [str(fold[run.family]) for run in runs])
+
+
+def device_rows() -> dict[str, np.ndarray]:
+    """The same, each predicted with constants fitted without its device."""
+    runs = load_runs()
+    return _left_out(runs, [run.device for run in runs])
+
+
+def _left_out(runs: Sequence[Run], parts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Every run predicted by a fit on the runs of all other parts."""
     predicted = np.zeros(len(runs))
-    for held in range(folds):
-        inside = [i for i, run in enumerate(runs) if fold[run.family] == held]
-        values = fit([run for run in runs if fold[run.family] != held])
+    for held in sorted(set(parts)):
+        values = fit([run for run, part in zip(runs, parts, strict=True) if part != held])
+        inside = [i for i, part in enumerate(parts) if part == held]
         predicted[inside] = predict([runs[i] for i in inside], values)
     return {
         "device": np.array([run.device for run in runs]),
