@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwsim.dtypes import dtype
-from hwsim.graph import Graph, Tensor
+from hwsim.graph import Graph
 
 PRODUCTS = frozenset({"linear", "conv", "matmul", "embedding", "recurrent"})
 """Kinds whose weights may have a format of their own."""
@@ -25,14 +25,12 @@ class CastPrecision:
         flowing = None if self.activations is None else dtype(self.activations)
         stored = None if self.weights is None else dtype(self.weights)
         narrow = _product_weights(graph) if stored else frozenset()
-        return graph.retyped({n: fmt for n, t in graph.tensors.items() if _castable(t) and (fmt := stored if n in narrow else flowing)})
+        castable = {fmt for fmt in {t.dtype for t in graph.tensors.values()} if fmt.is_float and not fmt.name.startswith("complex")}
+        formats = ((n, stored if n in narrow else flowing) for n, t in graph.tensors.items() if t.dtype in castable)
+        return graph.retyped({name: fmt for name, fmt in formats if fmt is not None})
 
 
 def _product_weights(graph: Graph) -> frozenset[str]:
     """Matrices and kernels, not biases."""
     names = (n for node in graph.nodes if node.kind in PRODUCTS for n in node.inputs)
     return frozenset(n for n in names if graph.tensors[n].role == "weight" and len(graph.tensors[n].shape) > 1)
-
-
-def _castable(tensor: Tensor) -> bool:
-    return tensor.dtype.is_float and not tensor.dtype.name.startswith("complex")

@@ -36,11 +36,9 @@ class Group:
     @property
     def anchor(self) -> Node:
         """The node that the kernel is named after: the library kernel, the reduction, or the first."""
-        for test in (lambda n: n.kind in EXTERN, lambda n: category(n) == "reduction"):
-            for node in self.nodes:
-                if test(node):
-                    return node
-        return self.nodes[0]
+        if self.extern or len(self.nodes) == 1:
+            return self.nodes[0]
+        return next((node for node in self.nodes if category(node) == "reduction"), self.nodes[0])
 
 
 class Fuser:
@@ -108,31 +106,32 @@ class Fuser:
         return False
 
     def _place(self, node: Node) -> None:
-        latest = max((self.owner[s] for s in map(self.storage, node.inputs) if s in self.owner), default=None)
-        if latest is not None and self._joins(node, self.groups[latest]):
+        what = category(node)
+        latest = max((self.owner.get(self.root.get(name, name), -1) for name in node.inputs), default=-1)
+        if latest >= 0 and self._joins(node, what, self.groups[latest]):
             index = latest
         else:
             index = len(self.groups)
-            self.groups.append(Group(extern=node.kind in EXTERN, size=self._space(node)))
+            self.groups.append(Group(extern=node.kind in EXTERN, size=self._space(node, what)))
         group = self.groups[index]
         group.nodes.append(node)
-        group.reduces |= category(node) == "reduction"
+        group.reduces |= what == "reduction"
         for name in node.outputs:
             self.owner[name] = index
 
-    def _space(self, node: Node) -> int:
+    def _space(self, node: Node, what: str) -> int:
         """Elements that a generated kernel walks over."""
-        names = (*node.outputs, *node.inputs) if category(node) == "reduction" else node.outputs
+        names = (*node.outputs, *node.inputs) if what == "reduction" else node.outputs
         return max((self.graph.tensors[name].size for name in names), default=0)
 
-    def _joins(self, node: Node, group: Group) -> bool:
+    def _joins(self, node: Node, what: str, group: Group) -> bool:
         if group.extern:
-            return self.runtime.fuses_epilogue and category(node) == "pointwise" and self._output_size(node) == group.size
+            return self.runtime.fuses_epilogue and what == "pointwise" and self._output_size(node) == group.size
         if not self.runtime.fuses_pointwise or node.kind in EXTERN:
             return False
-        if category(node) == "reduction" and node.kind != "pool":
-            return not group.reduces and self._space(node) == group.size
-        if category(node) == "pointwise" or node.kind in MOVES:
+        if what == "reduction" and node.kind != "pool":
+            return not group.reduces and self._space(node, what) == group.size
+        if what == "pointwise" or node.kind in MOVES:
             return self._output_size(node) in (group.size, self._output_size(group.nodes[-1]))
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hwsim.cost import Kernel, Memory, Program
@@ -56,6 +56,7 @@ class _Step:
     """One kernel before its row is known to be unique."""
 
     group: Group
+    anchor: Node
     reads: dict[str, float] = field(default_factory=dict)
     """Storage read from outside, with the bytes that are read of it."""
     writes: list[str] = field(default_factory=list)
@@ -71,14 +72,15 @@ class _Lowering:
         self.steps = self._steps()
 
     def _steps(self) -> list[_Step]:
-        steps = [_Step(group) for group in self.groups]
+        root, owner = self.fuser.root, self.fuser.owner
+        steps = [_Step(group, group.anchor) for group in self.groups]
         used = {self.fuser.storage(name) for name in self.graph.outputs}
         for i, step in enumerate(steps):
-            for name in (name for node in step.group.nodes for name in node.inputs):
-                store = self.fuser.storage(name)
-                if self.fuser.owner.get(store) != i:
-                    size = min(self.bytes[name], self.bytes.get(store, float("inf")))
-                    step.reads[store] = max(step.reads.get(store, 0.0), 0.0) + (size if name not in step.reads else 0.0)
+            for name in dict.fromkeys(name for node in step.group.nodes for name in node.inputs):
+                store = root.get(name, name)
+                if owner.get(store) != i:
+                    size = self.bytes[name] if store == name else min(self.bytes[name], self.bytes.get(store, float("inf")))
+                    step.reads[store] = step.reads.get(store, 0.0) + size
                     used.add(store)
         for step in steps:
             step.writes = [name for node in step.group.nodes for name in node.outputs if name in used]
@@ -86,18 +88,18 @@ class _Lowering:
 
     def program(self, mapping: GpuMapping) -> Program:
         """Unique rows in tables, kernels that point to them, memory."""
-        listed = [(step, row, times) for step in self.steps for row, times in Counter(self.rows(step)).items()]
+        listed = [(step, row, times) for step in self.steps for row, times in _counted(self.rows(step))]
         counts: Counter[Row] = Counter()
         for _, row, times in listed:
             counts[row] += times
         tables, position = build_tables(counts, mapping=mapping)
         seen: set[int] = set()
-        kernels = tuple(_kernel(step.group, position[row], times, seen) for step, row, times in listed)
+        kernels = tuple(_kernel(step, position[row], times, seen) for step, row, times in listed)
         return Program("gpu", self.graph, tables, kernels, self._memory())
 
-    def rows(self, step: _Step) -> Iterable[Row]:
+    def rows(self, step: _Step) -> Sequence[Row]:
         """Rows of one step, in schedule order."""
-        anchor = step.group.anchor
+        anchor = step.anchor
         written = sum(self.bytes[name] for name in step.writes)
         if anchor.kind == "recurrent":
             return recurrent_rows(self.graph, anchor)
@@ -150,8 +152,13 @@ def _bias_add(conv: Node) -> Node:
     return Node(f"{conv.name}:bias", "elementwise", conv.outputs, conv.outputs, {"fn": "add"}, conv.path)
 
 
-def _kernel(group: Group, position: int, count: int, seen: set[int]) -> Kernel:
-    anchor = group.anchor
+def _counted(rows: Sequence[Row]) -> Iterable[tuple[Row, int]]:
+    """Different rows of one step with how often each runs."""
+    return ((rows[0], 1),) if len(rows) == 1 else Counter(rows).items()
+
+
+def _kernel(step: _Step, position: int, count: int, seen: set[int]) -> Kernel:
+    anchor, group = step.anchor, step.group
     nodes = (anchor.name, *(n.name for n in group.nodes if n is not anchor)) if id(group) not in seen else ()
     name = anchor.name if nodes else f"{anchor.name} (2)"
     seen.add(id(group))
