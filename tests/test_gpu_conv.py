@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsim.datasets.convs import data_path
+from hwsim.datasets.locate import data_path
 from hwsim.errors import DataMissing, InputError
 from hwsim.targets.gpu.kernels.conv import ConvConstants, conv_columns, conv_time
 

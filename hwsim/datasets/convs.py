@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hwsim.errors import DataMissing, MissingExtra
+from hwsim.datasets.locate import data_path, pandas
 
 Columns = dict[str, np.ndarray]
 """device, dtype, set (strings); batch, in_channels, out_channels, height, width, kernel_h, kernel_w, stride, padding_h, padding_w,
@@ -24,22 +22,9 @@ DEEPBENCH_DEVICES = {
 }  # fmt: skip
 
 
-def data_path(*parts: str) -> Path:
-    """A file under the data folder (`HWSIM_DATA`, else `../shared/data` beside the checkout).
-
-    Raises:
-        DataMissing: the file is not there.
-    """
-    root = Path(os.environ.get("HWSIM_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
-    path = root.joinpath(*parts)
-    if not path.exists():
-        raise DataMissing(f"no measured data at {str(path)!r}; set HWSIM_DATA to the folder that holds {parts[0]!r}/")
-    return path
-
-
 def load_lightnas() -> Columns:
     """Single convolutions on V100 SXM2 with TensorRT (fp32, fp16, int8); the `fp16_damoyolo` rows exceed a V100's peak and are left out."""
-    frame = _pandas().read_parquet(data_path("gpu", "lightnas_v100_trt_conv.parquet"))
+    frame = pandas().read_parquet(data_path("gpu", "lightnas_v100_trt_conv.parquet"))
     frame = frame[frame.precision.isin(["fp32", "fp16", "int8"])]
     pad = (frame.kernel - 1) // 2
     return _columns(
@@ -51,7 +36,7 @@ def load_lightnas() -> Columns:
 
 def load_neusight() -> Columns:
     """Convolutions in fp32, 3x3 with stride 1, called from PyTorch on five GPUs (NeuSight)."""
-    frame = _pandas().read_csv(data_path("gpu", "neusight", "nvidia_conv.csv.gz"))
+    frame = pandas().read_csv(data_path("gpu", "neusight", "nvidia_conv.csv.gz"))
     size, kernel, pad = frame.Input_Size, frame.Kernel_Szie, frame.Padding
     return _columns(
         "neusight", frame.Device.map(NEUSIGHT_DEVICES), np.full(len(frame), "fp32"), frame.B, frame.Input_Channel, frame.Output_Channel,
@@ -61,7 +46,7 @@ def load_neusight() -> Columns:
 
 def load_deepbench() -> Columns:
     """Forward convolutions of DeepBench on NVIDIA GPUs, C++ loops over cuDNN (fp32, fp16, int8)."""
-    frame = _pandas().read_csv(data_path("gpu", "deepbench", "conv.csv"))
+    frame = pandas().read_csv(data_path("gpu", "deepbench", "conv.csv"))
     keep = frame.device.isin(DEEPBENCH_DEVICES) & (frame.fwd_ms > 0)
     names = frame.precision.str.startswith("16 bit inputs, 32 bit multiplication")
     frame = frame[keep & ~names]
@@ -70,14 +55,6 @@ def load_deepbench() -> Columns:
         "deepbench", frame.device.map(DEEPBENCH_DEVICES), kind, frame.n, frame.c, frame.k, frame.h, frame.w, frame.r, frame.s,
         frame.stride_h, frame.pad_h, frame.pad_w, 1, 0, 0, 0, frame.fwd_ms * 1e-3,
     )  # fmt: skip
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingExtra("pandas", "data") from error
-    return pandas
 
 
 _NAMES = (
