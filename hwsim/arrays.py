@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 Array = Any
@@ -19,9 +18,3 @@ def namespace(*values: Array) -> Any:
     from array_api_compat import array_namespace
 
     return array_namespace(*foreign)
-
-
-def is_torch(value: Array) -> bool:
-    """Whether `value` is a torch tensor, without importing torch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
