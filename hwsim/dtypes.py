@@ -81,11 +81,12 @@ _ALIASES = {
     "uint64": "int64",
 }
 _FIXED = re.compile(r"(?:ap_|ac_)?u?fixed\s*<\s*(\d+)\s*,\s*(-?\d+)\s*(?:,[^>]*)?>")
+_INTEGER = re.compile(r"(?:ap_|ac_)u?int\s*<\s*(\d+)\s*(?:,[^>]*)?>")
 
 
 @lru_cache(maxsize=1024)
 def dtype(name: str | DType) -> DType:
-    """The format called `name`: a catalogue name, an alias (`float16`), or `ap_fixed<W,I>`.
+    """The format called `name`: a catalogue name, an alias (`float16`), `ap_fixed<W,I>` or `ap_int<W>`.
 
     Raises:
         UnknownName: no such format.
@@ -96,6 +97,8 @@ def dtype(name: str | DType) -> DType:
     key = name.strip().lower()
     if match := _FIXED.fullmatch(key):
         return _fixed(key, int(match[1]), int(match[2]))
+    if match := _INTEGER.fullmatch(key):
+        return _fixed(key, int(match[1]), int(match[1]))
     try:
         return _CATALOGUE[_ALIASES.get(key, key)]
     except KeyError:

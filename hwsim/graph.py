@@ -85,6 +85,8 @@ class Graph:
     outputs: tuple[str, ...]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     """Facts about the whole network: batch, timesteps, source, options it was built with."""
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """Arrays of weights and constants by tensor name, where the source has them; may be a mapping that reads them when asked."""
 
     def __post_init__(self) -> None:
         for name in ("tensors", "attrs"):
@@ -92,7 +94,7 @@ class Graph:
         self._verify()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Graph, (self.name, self.nodes, dict(self.tensors), self.inputs, self.outputs, dict(self.attrs))
+        return Graph, (self.name, self.nodes, dict(self.tensors), self.inputs, self.outputs, dict(self.attrs), dict(self.values))
 
     def _verify(self) -> None:
         known = {t.name for t in self.tensors.values() if t.role != "activation"}
@@ -187,7 +189,7 @@ class Graph:
             name: Tensor(name, t.shape, formats[name], t.role, t.density) if name in formats else t for name, t in self.tensors.items()
         }
         copy = object.__new__(Graph)
-        for name in ("name", "nodes", "inputs", "outputs", "attrs"):
+        for name in ("name", "nodes", "inputs", "outputs", "attrs", "values"):
             object.__setattr__(copy, name, getattr(self, name))
         object.__setattr__(copy, "tensors", MappingProxyType(changed))
         return copy
@@ -232,6 +234,7 @@ class GraphBuilder:
     def __init__(self, name: str, *, dtype: str | DType = "fp32", **attrs: Any) -> None:
         self.name, self.attrs, self.dtype = name, attrs, _dtype(dtype)
         self.tensors: dict[str, Tensor] = {}
+        self.values: dict[str, Any] = {}
         self.nodes: list[Node] = []
         self._inputs: list[str] = []
         self._names: dict[str, int] = {}
@@ -251,9 +254,12 @@ class GraphBuilder:
         self._inputs.append(self._tensor(name, shape, dtype, "input"))
         return self._inputs[-1]
 
-    def weight(self, shape: Sequence[int], dtype: str | DType | None = None, *, name: str = "weight") -> str:
-        """Declare a trained tensor; returns its name."""
-        return self._tensor(name, shape, dtype, "weight")
+    def weight(self, shape: Sequence[int], dtype: str | DType | None = None, *, name: str = "weight", values: Any = None) -> str:
+        """Declare a trained tensor, with its values where they are known; returns its name."""
+        unique = self._tensor(name, shape, dtype, "weight")
+        if values is not None:
+            self.values[unique] = values
+        return unique
 
     def constant(self, shape: Sequence[int], dtype: str | DType | None = None, *, name: str = "constant") -> str:
         """Declare a stored tensor that is not trained (running statistics, tables); returns its name."""
@@ -313,7 +319,7 @@ class GraphBuilder:
 
     def finish(self, outputs: Sequence[str]) -> Graph:
         """The graph, verified."""
-        return Graph(self.name, tuple(self.nodes), self.tensors, tuple(self._inputs), tuple(outputs), self.attrs)
+        return Graph(self.name, tuple(self.nodes), self.tensors, tuple(self._inputs), tuple(outputs), self.attrs, self.values)
 
     def _tensor(self, name: str, shape: Sequence[int], fmt: str | DType | None, role: Role) -> str:
         scoped = name if role != "weight" and role != "constant" else ".".join([*self._scope, name])
