@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from numbers import Real
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from hwsim import shelf
 from hwsim.arrays import Array
+from hwsim.devices import described, overridden
 from hwsim.dtypes import DType, dtype
 from hwsim.errors import InputError, UnknownName
-from hwsim.quantities import Field, Quantity, check_range, decode_all
+from hwsim.quantities import Field, Quantity
 from hwsim.units import parse
 
 FIELDS: Mapping[str, Field] = {
@@ -136,20 +135,8 @@ class GpuDevice:
             UnknownName: no such device, or an unknown field in its file.
             InputError: a field is missing or wrong.
         """
-        raw = shelf.description(name, family="gpu")
-        for key in raw:
-            if key not in _TOP:
-                raise UnknownName(f"key in {name}:", str(key), _TOP)
-        found = decode_all(raw["fields"], FIELDS, sources=raw["sources"], where=name)
-        proper = name if name.endswith((".yaml", ".yml")) else shelf.find(name, family="gpu").stem
-        return cls(
-            name=str(raw.get("name", proper)),
-            vendor=str(raw.get("vendor", "generic")),
-            architecture=str(raw.get("architecture", "generic")),
-            check=_checks(raw.get("check") or {}, where=name),
-            sources=found,
-            **{key: quantity.value for key, quantity in found.items()},
-        )
+        found = described(name, family="gpu", fields=FIELDS, text=("vendor", "architecture"), other=("check",))
+        return cls(**{**found, "check": _checks(found["check"] or {}, where=name)})
 
     def with_overrides(self, overrides: Mapping[str, Any], /) -> GpuDevice:
         """A copy with other quantities; text carries units (`"4.8 TB/s"`), arrays are columns of points, `(points, 1)`.
@@ -161,24 +148,7 @@ class GpuDevice:
             UnknownName: no such field.
             InputError: neither number, text nor array, a wrong unit, or a value out of range.
         """
-        changed: dict[str, Any] = {}
-        for key, value in overrides.items():
-            if key not in FIELDS:
-                raise UnknownName("quantity of a GPU", key, FIELDS)
-            changed[key] = self._override(key, value)
-        given = {k: Quantity(v, FIELDS[k].unit, "given by the caller", "given") for k, v in changed.items()}
-        return replace(self, **changed, sources={**self.sources, **given})
-
-    @staticmethod
-    def _override(key: str, value: Any) -> Array:
-        if hasattr(value, "shape") and not isinstance(value, Real):
-            return value
-        try:
-            number = parse(float(value) if isinstance(value, Real) and not isinstance(value, bool) else value, FIELDS[key].unit)
-        except InputError as error:
-            raise InputError(f"quantity {key!r}: {error}") from None
-        check_range(f"quantity {key!r}", number, FIELDS[key])
-        return number
+        return overridden(self, overrides, fields=FIELDS, noun="a GPU")
 
     @property
     def process_nm(self) -> float:
@@ -214,9 +184,6 @@ class GpuDevice:
     def peak_op_per_s(self, name: str | DType, *, tensor: bool = True) -> Array:
         """Dense peak of the device in a format, operations a second."""
         return self.sm_count * self.clock_hz * self.op_per_clk(name, tensor=tensor)
-
-
-_TOP = ("name", "family", "vendor", "architecture", "summary", "released", "sources", "fields", "check", "aliases")
 
 
 def _checks(raw: Mapping[str, Any], *, where: str) -> dict[str, float]:
