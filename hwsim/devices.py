@@ -13,7 +13,7 @@ from hwsim.errors import InputError, UnknownName
 from hwsim.quantities import Field, Quantity, check_range, decode_all
 from hwsim.units import parse
 
-_COMMON = ("name", "family", "summary", "released", "sources", "fields", "aliases")
+COMMON = ("name", "family", "summary", "released", "sources", "fields", "aliases")
 
 
 def described(
@@ -32,8 +32,8 @@ def described(
     """
     raw = shelf.description(name, family=family)
     for key in raw:
-        if key not in (*_COMMON, *text, *other):
-            raise UnknownName(f"key in {name}:", str(key), (*_COMMON, *text, *other))
+        if key not in (*COMMON, *text, *other):
+            raise UnknownName(f"key in {name}:", str(key), (*COMMON, *text, *other))
     found = decode_all(raw["fields"], fields, sources=raw["sources"], where=name)
     proper = name if name.endswith((".yaml", ".yml")) else shelf.find(name, family=family).stem
     words = {key: str(raw.get(key, "generic")) for key in text}

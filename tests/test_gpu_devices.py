@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwsim import shelf, yaml12
+from hwsim import devices, shelf, yaml12
 from hwsim.errors import InputError, UnknownName
 from hwsim.quantities import Quantity
 from hwsim.targets.gpu import device as module
@@ -80,7 +80,7 @@ def test_every_number_has_a_source(name: str) -> None:
 def test_descriptions_have_a_summary_of_their_own(name: str) -> None:
     content = yaml12.load(shelf.find(name))
     assert content["summary"] and isinstance(content.get("aliases", []), list)
-    assert set(content) <= {*module._TOP, "extends"}
+    assert set(content) <= {*devices.COMMON, "vendor", "architecture", "check", "extends"}
 
 
 def test_a_citation_stays_with_the_fields_of_its_file() -> None:

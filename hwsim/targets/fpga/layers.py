@@ -16,6 +16,8 @@ class WeightStatistics:
     """Share of weights that are zero after quantisation."""
     digits: float | None = None
     """Mean non-zero signed digits (canonical signed digit form) of a weight, zeros counted as 0; None where values are unknown."""
+    heavy_frac: float | None = None
+    """Share of weights with three or more signed digits, which take a DSP; None where values are unknown."""
     known: bool = False
     """Whether real values stood behind it."""
 

@@ -1,0 +1,290 @@
+"""Matrix-vector products: Dense, Conv1D/2D, pointwise, depthwise, EinsumDense, in the strategies latency, resource, unrolled and DA.
+
+Closed forms (n_in, n_out rows and columns of the product, R the effective reuse factor, M = ceil(n_in n_out / R) multipliers):
+resource: II = R, latency R + 1 (one more where outputs are demultiplexed), DSP = M when weights have 6 bits or more and data 16,
+weight memory M x width bits wide and R deep. latency: the limit M less zeros, DSP = constants of three or more signed digits up to the
+limit, the tool schedules what exceeds the limit. Streaming convolutions take every padded pixel once: pixels x (R + overhead).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwsim.arrays import Array
+from hwsim.targets.fpga.digits import glorot_limit, uniform_statistics
+from hwsim.targets.fpga.layers import HlsLayer
+from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, base_columns, column, linear, log2ceil, pow2ceil
+
+KINDS = frozenset(
+    {
+        "Dense",
+        "Conv1D",
+        "Conv2D",
+        "PointwiseConv1D",
+        "PointwiseConv2D",
+        "DepthwiseConv1D",
+        "DepthwiseConv2D",
+        "SeparableConv1D",
+        "SeparableConv2D",
+        "Conv2DTranspose",
+        "EinsumDense",
+        "Einsum",
+    }
+)
+"""hls4ml's classes that are products with constant weights."""
+STRATEGY_CODES = {"latency": 0, "resource": 1, "unrolled": 2, "distributed_arithmetic": 3}
+BRAM_WIDTH, BRAM_DEPTH = 36, 512
+"""Shape of an 18 Kb block in simple dual port (UG573)."""
+DSP_WEIGHT_BITS = 6
+"""Narrowest weights that a resource-strategy multiplier takes a DSP for, with data of 16 bits (csynth); narrower ones go to fabric."""
+UNROLL_LIMIT = 4096
+"""Most multipliers that Vivado and Vitis HLS unroll."""
+
+
+@dataclass(frozen=True)
+class MatrixColumns(Base):
+    """Products with constant weights."""
+
+    n_in: Array
+    n_out: Array
+    groups: Array
+    strategy: Array
+    """Code of `STRATEGY_CODES`."""
+    reuse: Array
+    """Effective reuse factor."""
+    instances: Array
+    """Copies that work side by side: positions of a convolution in io_parallel over its partitions, parallelization factor."""
+    passes: Array
+    """Products one after the other in an inference on one copy."""
+    pixels: Array
+    """Padded input pixels that stream through; 0 where nothing streams."""
+    window: Array
+    """1 where a kernel larger than a pixel slides over the image."""
+    encoded: Array
+    """1 with the encoded implementation of streaming convolutions."""
+    kernel_rows: Array
+    weight_bits: Array
+    weight_integer: Array
+    bias_bits: Array
+    accum_bits: Array
+    zeros_frac: Array
+    """Share of zero weights; negative where unknown."""
+    digits: Array
+    """Mean signed digits of a weight; negative where unknown."""
+    heavy_frac: Array
+    """Share of weights with three or more signed digits; negative where unknown."""
+    valid: Any
+    """Valid reuse factors of all rows, for sweeps."""
+
+
+def columns(layers: Sequence[HlsLayer], *, io_stream: bool) -> MatrixColumns:
+    """Columns of these layers."""
+    from hwsim.targets.fpga.reuse import ValidFactors, valid_reuse_factors
+
+    known = [layer.weights for layer in layers]
+    return MatrixColumns(
+        **base_columns(layers, io_stream=io_stream),
+        n_in=column(layers, lambda x: x.n_in),
+        n_out=column(layers, lambda x: x.n_out / x.groups),
+        groups=column(layers, lambda x: x.groups),
+        strategy=column(layers, lambda x: STRATEGY_CODES[x.strategy]),
+        reuse=column(layers, lambda x: x.reuse_factor),
+        instances=column(layers, lambda x: 1 if io_stream else x.parallelization_factor),
+        passes=column(layers, lambda x: 1 if io_stream else max(1, _positions(x) // x.parallelization_factor)),
+        pixels=column(layers, lambda x: _padded(x) if io_stream else 0),
+        window=column(layers, lambda x: max(x.kernel, default=1) > 1),
+        encoded=column(layers, lambda x: x.implementation == "encoded"),
+        kernel_rows=column(layers, lambda x: x.kernel[0] if len(x.kernel) == 2 else 1),
+        weight_bits=column(layers, lambda x: x.precision["weight"].width),
+        weight_integer=column(layers, lambda x: x.precision["weight"].integer),
+        bias_bits=column(layers, lambda x: x.precision["bias"].width if x.use_bias and "bias" in x.precision else 0),
+        accum_bits=column(layers, lambda x: x.precision.get("accum", x.result).width),
+        zeros_frac=np.array([w.zeros_frac if w.known else -1.0 for w in known]),
+        digits=np.array([-1.0 if w.digits is None else w.digits for w in known]),
+        heavy_frac=np.array([-1.0 if w.heavy_frac is None else w.heavy_frac for w in known]),
+        valid=ValidFactors.of([valid_reuse_factors(x.n_in, max(1, x.n_out // x.groups), strategy=x.strategy) for x in layers]),
+    )
+
+
+def _positions(layer: HlsLayer) -> int:
+    """Output positions of a product: pixels of a convolution, rows of a Dense on a matrix."""
+    return int(np.prod(layer.out_shape[:-1], dtype=int)) if layer.out_shape else 1
+
+
+def _padded(layer: HlsLayer) -> int:
+    """Pixels that stream in, padding included, and the vectors of a Dense."""
+    if not layer.kernel:
+        return int(np.prod(layer.in_shape[:-1], dtype=int))
+    sizes = list(layer.in_shape[:-1])
+    for axis in range(len(layer.padding) // 2):
+        sizes[axis] += layer.padding[2 * axis] + layer.padding[2 * axis + 1]
+    return int(np.prod(sizes, dtype=int))
+
+
+@dataclass(frozen=True)
+class _Product:
+    """Columns after the choices of a sweep, and what follows from them."""
+
+    c: MatrixColumns
+    reuse: Array
+    weight_bits: Array
+    in_bits: Array
+    accum_bits: Array
+    zeros: Array
+    heavy: Array
+    """Constants of three or more digits."""
+    light_digits: Array
+    """Adders of the other constants."""
+    multipliers: Array
+    """Most multiplications at a time."""
+
+
+def _product(c: MatrixColumns, mapping: Any) -> _Product:
+    reuse = c.reuse if isinstance(mapping.reuse_factor, int | float) else c.valid.nearest(mapping.reuse_factor)
+    width = c.weight_bits if mapping.weight_width is None else mapping.weight_width
+    data = c.in_bits if mapping.result_width is None else mapping.result_width
+    accum = c.accum_bits if mapping.result_width is None else mapping.result_width + (c.accum_bits - c.in_bits)
+    total = c.n_in * c.n_out
+    zeros, digits, heavy = uniform_statistics(glorot_limit(c.n_in, c.n_out, width, c.weight_integer))
+    zeros = np.where(c.zeros_frac >= 0, c.zeros_frac, zeros)
+    digits = np.where(c.digits >= 0, c.digits, digits)
+    heavy = np.where(c.heavy_frac >= 0, c.heavy_frac, heavy * np.where(c.zeros_frac >= 0, 1 - c.zeros_frac, 1.0))
+    limit = np.ceil(total / reuse) - np.where(c.strategy == 0, np.floor(total * np.maximum(c.zeros_frac, 0) / reuse), 0)
+    light = np.maximum(digits - HEAVY_MEAN * heavy, 0) * total
+    return _Product(c, reuse, width, data, accum, zeros * total, heavy * total, light, np.maximum(limit, 1))
+
+
+HEAVY_MEAN = 3.3
+"""Mean digits of a constant that has three or more (8 to 14 bits)."""
+
+
+def branches(p: _Product) -> dict[str, Array]:
+    """Which of the templates each row is, as masks of 0 and 1 by name."""
+    c, r = p.c, p.reuse
+    resource = c.strategy == 1
+    return {
+        "latency": (c.strategy == 0) | (c.strategy == 2),
+        "da": c.strategy == 3,
+        "unrolled": resource & (r <= 1),
+        "reuse_low": resource & (r > 1) & (r <= 2 * c.n_in),
+        "reuse_high": resource & (r > 2 * c.n_in),
+    }
+
+
+def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array], dict[str, Array]]:
+    """Bits of hardware that LUT and FF are linear in: (of LUT, of FF) by name, of one copy."""
+    c, total = p.c, p.c.n_in * p.c.n_out
+    nonzero = total - p.zeros
+    acc, moved = c.n_out * p.accum_bits, p.multipliers * p.accum_bits
+    one = np.ones_like(acc)
+    fabric = p.heavy - dsp_count(p, multiplier)
+    outputs_each = p.reuse / c.n_in
+    narrow = p.multipliers * p.in_bits * p.weight_bits * (p.weight_bits < DSP_WEIGHT_BITS)
+    lut = {
+        "one": one,
+        "input_bits": c.n_in * p.in_bits,
+        "output_bits": acc,
+        "product_bits": moved,
+        "narrow_product": narrow,
+        "demux": moved * pow2ceil(np.maximum(c.n_out, 32)) / 64,
+        "outputs_each": moved * np.maximum(outputs_each - 4, 0),
+        "adder_bits": nonzero * p.accum_bits,
+        "digit_bits": p.light_digits * p.in_bits,
+        "heavy_fabric_bits": fabric * p.in_bits * p.weight_bits / 2,
+        "shared_bits": np.where(p.reuse > 1, np.minimum(nonzero, p.heavy) * p.in_bits, 0.0),
+        "window_bits": c.stream * c.window * c.n_in * p.in_bits,
+        "encoded_bits": c.stream * c.encoded * c.n_in * p.in_bits,
+    }
+    depth = log2ceil(c.n_in)
+    ff = {
+        "one": one,
+        "input_bits": lut["input_bits"],
+        "output_bits": acc,
+        "product_bits": moved,
+        "weight_register": p.multipliers * p.weight_bits,
+        "adder_bits": lut["adder_bits"],
+        "digit_bits": lut["digit_bits"],
+        "heavy_bits": p.heavy * p.in_bits,
+        "pipeline_bits": acc * depth,
+        "window_bits": lut["window_bits"],
+        "encoded_bits": lut["encoded_bits"],
+    }
+    return lut, ff
+
+
+def dsp_count(p: _Product, multiplier: str = "auto") -> Array:
+    """DSP slices of one copy (products wider than a slice take two)."""
+    c = p.c
+    wide = np.where((p.weight_bits > 27) | (p.in_bits > 27) | ((p.weight_bits > 18) & (p.in_bits > 18)), 2.0, 1.0)
+    constant = np.minimum(np.round(p.heavy), p.multipliers)
+    variable = p.multipliers * (p.weight_bits >= DSP_WEIGHT_BITS)
+    used = np.where(c.strategy == 1, np.where(p.reuse <= 1, np.round(p.heavy), variable), constant) * wide
+    return np.where(c.strategy == 3, 0.0, used) if multiplier != "fabric" else np.zeros_like(used)
+
+
+def weight_bram(p: _Product) -> Array:
+    """18 Kb blocks of the weight memory of one copy: width over 36 bits times depth over 512 words; registers where nothing repeats."""
+    stored = (p.c.strategy == 1) & (p.reuse > 1)
+    blocks = np.ceil(p.multipliers * p.weight_bits / BRAM_WIDTH) * np.ceil(p.reuse / BRAM_DEPTH)
+    return np.where(stored, blocks, 0.0)
+
+
+def window_bram(p: _Product) -> Array:
+    """18 Kb blocks of what an image passes through: the FIFO a window element of the encoded implementation."""
+    c = p.c
+    return np.where((c.stream * c.window * c.encoded > 0) & (c.pixels > 256), c.n_in, 0.0)
+
+
+def cycles(p: _Product, constants: Constants, *, budget_ns: Array, vitis: bool) -> tuple[Array, Array, Array]:
+    """Latency, shortest latency and interval in cycles of all passes."""
+    c = p.c
+    name = "vitis" if vitis else "vivado"
+    levels = np.log2(np.maximum(c.n_in, 1.0))
+    depth = np.floor(constants.get(f"depth.{name}.level_ns", 1.0) * levels / budget_ns)
+    depth = depth + (constants.get(f"depth.{name}.product_ns", 0.0) > budget_ns)
+    waits = np.maximum(np.ceil(np.round(p.heavy) / p.multipliers) - 1, 0)
+    scheduled = depth + np.where(p.reuse > 1, waits, 0)
+    one_latency = np.where(c.strategy == 1, np.where(p.reuse > 1, p.reuse + 1, np.where(c.n_in * c.n_out > 2048, 1, depth)), scheduled)
+    one_interval = np.where(c.strategy == 1, p.reuse, np.minimum(p.reuse, scheduled + 1))
+    overhead = constants.get("stream.pixel_cycles", 4.0)
+    streams = (c.stream > 0) & (c.pixels > 1)
+    slow = np.where(c.strategy == 1, p.reuse + overhead, one_interval)
+    latency = np.where(streams, c.pixels * slow + np.where(c.strategy == 1, 0, depth), c.passes * one_interval + one_latency - one_interval)
+    fast = np.where(streams & (c.window > 0) & (c.strategy == 1), 2 * c.pixels, latency)
+    interval = np.where(streams, latency, c.passes * one_interval)
+    return latency, np.minimum(fast, latency), interval
+
+
+def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constants) -> Hardware:
+    """Cycles and resources of the rows."""
+    p = _product(c, mapping)
+    copies = c.groups * c.instances
+    latency, fastest, interval = cycles(p, constants, budget_ns=mapping.budget_s * 1e9, vitis=mapping.backend.startswith("Vitis"))
+    lut_of, ff_of = features(p, multiplier=mapping.multiplier)
+    lut = ff = np.zeros_like(p.multipliers)
+    for name, mask in branches(p).items():
+        if np.any(mask):
+            lut = lut + mask * linear(constants, f"{name}.lut", lut_of)
+            ff = ff + mask * linear(constants, f"{name}.ff", ff_of)
+    return Hardware(
+        latency_cycles=latency,
+        latency_min_cycles=fastest,
+        interval_cycles=interval,
+        multipliers=np.where(c.strategy == 3, 0.0, p.multipliers) * copies,
+        reuse_factor=p.reuse,
+        dsp=dsp_count(p, mapping.multiplier) * copies,
+        lut=lut * copies,
+        ff=ff * copies,
+        bram18=(weight_bram(p) + window_bram(p)) * copies,
+        uram=np.zeros_like(p.multipliers),
+    )
+
+
+def fit_features(c: MatrixColumns, mapping: Any) -> tuple[dict[str, Array], Mapping[str, Array], Mapping[str, Array]]:
+    """What a calibration needs: masks of the branches, features of LUT and of FF."""
+    p = _product(c, mapping)
+    return branches(p), *features(p, multiplier=mapping.multiplier)
