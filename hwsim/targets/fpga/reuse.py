@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import InputError, UnknownName
+from hwsim.targets.fpga.layers import HlsLayer
 
 STRATEGIES = ("latency", "resource", "unrolled", "distributed_arithmetic")
 RESTRICTED = ("resource", "unrolled", "distributed_arithmetic")
@@ -71,6 +72,30 @@ def nearest_reuse_factor(valid: Sequence[int], requested: int) -> int:
     return above if above - requested < requested - below else below
 
 
+PRODUCTS = ("Dense", "Conv1D", "Conv2D", "PointwiseConv1D", "PointwiseConv2D", "DepthwiseConv1D", "DepthwiseConv2D", "LSTM", "GRU")
+"""Classes whose reuse factor hls4ml moves to a valid one; all others take any."""
+
+
+def product_size(kind: str, n_in: int, n_out: int, *, groups: int = 1) -> tuple[int, int]:
+    """Rows and columns from which hls4ml derives the valid factors of a layer; (0, 0) where it takes any factor.
+
+    A depthwise convolution counts as a full one here, as in hls4ml.
+
+    Args:
+        kind: hls4ml's class.
+        n_in: rows of the product of one group.
+        n_out: columns of all groups.
+        groups: groups of the convolution.
+    """
+    return (n_in * groups, n_out) if kind in PRODUCTS else (0, 0)
+
+
+def layer_factors(layer: HlsLayer) -> tuple[int, ...]:
+    """Factors that a layer can take; empty where every factor works."""
+    n_in, n_out = product_size(layer.kind, layer.n_in, layer.n_out, groups=layer.groups)
+    return valid_reuse_factors(n_in, n_out, strategy=layer.strategy) if n_in and n_out else ()
+
+
 @lru_cache(maxsize=4096)
 def partition_factors(positions: int) -> tuple[int, ...]:
     """Parallelisation factors of a convolution with `positions` outputs a channel: the divisors."""
@@ -107,6 +132,10 @@ class ValidFactors:
     def layers(self) -> int:
         """Layers in the table."""
         return len(self.first)
+
+    def nearest(self, requested: Any) -> np.ndarray:
+        """Effective factors; see `nearest_valid`."""
+        return nearest_valid(self, requested)
 
 
 def nearest_valid(table: ValidFactors, requested: Any) -> np.ndarray:
