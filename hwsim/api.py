@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim import plugins
-from hwsim.cost import Program, Target
+from hwsim.cost import Program, Target, Verdict
 from hwsim.errors import DoesNotFit, InputError, UnknownName
 from hwsim.estimate import Estimate
 from hwsim.graph import Graph
@@ -177,6 +177,8 @@ class _Runner:
         program = lowered(self.family, graph, device=self.device, mapping=self.mapping)
         cost = plugins.load("hwsim.surrogates", self.method).predict(program, device=self.device, mapping=self.mapping)
         latency, energy = intervals(program, cost, device=self.device, mapping=self.mapping, method=self.method)
+        judge = getattr(self.family, "verdict", None)
+        said = judge(program, cost, device=self.device, mapping=self.mapping) if judge else Verdict()
         return Estimate(
             program,
             self.device,
@@ -187,7 +189,8 @@ class _Runner:
             latency_interval=latency,
             energy_interval=energy,
             facts=self.family.facts(self.device, self.mapping),
-            warnings=program.warnings,
+            blockers=said.blockers,
+            warnings=(*program.warnings, *said.warnings),
             **facts,
         )
 

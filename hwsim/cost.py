@@ -138,6 +138,10 @@ class Cost:
     resources: Mapping[str, Resource] = field(default_factory=dict)
     extra: Mapping[str, Array] = field(default_factory=dict)
     """Named totals that one family adds (executed FLOP, DRAM bytes, mean power)."""
+    row_resources: Mapping[str, Array] = field(default_factory=dict)
+    """What each row takes of the resources, shape `(rows,)` or `(points, rows)`; empty where rows share them all."""
+    row_extra: Mapping[str, Array] = field(default_factory=dict)
+    """Named columns that one family adds (cycles, reuse factor)."""
 
 
 class Device(Protocol):
@@ -156,6 +160,15 @@ class Device(Protocol):
             InputError: an unknown field or a wrong unit.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a target says of a design beside the numbers."""
+
+    blockers: tuple[str, ...] = ()
+    """Why it cannot be built or run; each completes the sentence `it ...`."""
+    warnings: tuple[str, ...] = ()
 
 
 class Target(Protocol):

@@ -55,6 +55,10 @@ class Layer:
     read_b: float
     written_b: float
     weight_b: float
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What it takes of each resource, where layers have their own (FPGA: LUT, FF, DSP ...)."""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Facts that the family adds (FPGA: cycles, effective reuse factor, multipliers ...)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Estimate:
     """The constants that matter most, with their sources."""
     decode: Estimate | None = None
     """The decode step that belongs to this prefill, where the network generates tokens."""
+    blockers: tuple[str, ...] = ()
+    """Why it cannot be built or run at all, as the target says; each completes the sentence `it ...`."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -130,7 +136,7 @@ class Estimate:
         """Why it does not fit; empty where it does."""
         from hwsim.units import format_si
 
-        found = []
+        found = list(self.blockers)
         if float(self.memory.excess_b) > 0:
             found.append(
                 f"needs {format_si(float(self.memory.total_b), 'B')} of memory, {format_si(float(self.memory.excess_b), 'B')} more "
@@ -169,6 +175,8 @@ class Estimate:
             read_b=reads,
             written_b=writes,
             weight_b=weights,
+            resources={name: float(values[row]) for name, values in self.cost.row_resources.items()},
+            extra={name: float(values[row]) for name, values in self.cost.row_extra.items()},
         )
 
     @cached_property
@@ -188,6 +196,8 @@ class Estimate:
         read = {t: graph.tensors[t].bytes for n in nodes if not _picks(n) for t in operands[n.name]}
         picked = sum(self._work[n.name].read_b for n in nodes if _picks(n))
         weights = sum(b for t, b in read.items() if graph.tensors[t].role == "weight")
+        if not names:
+            return 0.0, 0.0, 0.0
         if len(nodes) == 1:
             return self._work[names[0]].read_b, self._work[names[0]].written_b, weights
         return sum(read.values()) + picked, sum(graph.tensors[t].bytes for t in made if self._leaves(t, names)), weights

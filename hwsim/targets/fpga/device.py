@@ -24,8 +24,11 @@ FIELDS: Mapping[str, Field] = {
     "dsp_a_width": Field("1", required=False, default=27.0, doc="wider operand of a DSP multiplier, bits"),
     "dsp_b_width": Field("1", required=False, default=18.0, doc="narrower operand, bits"),
     "process_nm": Field("1", required=False, default=16.0, doc="process node"),
-    "clock_limit_hz": Field("Hz", required=False, default=7.0e8, least=1e6, doc="fastest clock of the global clock tree at this speed grade"),
+    "clock_limit_hz": Field(
+        "Hz", required=False, default=7.0e8, least=1e6, doc="fastest clock of the global clock tree at this speed grade"
+    ),
     "static_power_w": Field("W", required=False, default=1.0, doc="device static power at 25 degrees C"),
+    "board_power_w": Field("W", required=False, default=0.0, doc="of a board: everything around the part (memory, processor, regulators)"),
     "core_v": Field("V", required=False, default=0.85, doc="core voltage"),
 }
 """Every quantity of an FPGA: unit, whether a description must state it, default, meaning."""
@@ -54,6 +57,7 @@ class FpgaDevice:
     process_nm: Array = 16.0
     clock_limit_hz: Array = 7.0e8
     static_power_w: Array = 1.0
+    board_power_w: Array = 0.0
     core_v: Array = 0.85
     sources: Mapping[str, Quantity] = field(default_factory=dict, compare=False, repr=False)
 

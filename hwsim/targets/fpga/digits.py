@@ -13,8 +13,8 @@ import numpy as np
 
 from hwsim.arrays import Array
 
-HEAVY_DIGITS = 3
-"""Digits from which a constant multiply takes a DSP."""
+HEAVY_DIGITS, HEAVY_LEAST = 3, 16
+"""Digits from which a constant multiply takes a DSP, and the smallest such constant (11 and 13 stay in fabric)."""
 _LARGEST = 1 << 16
 
 
@@ -25,15 +25,19 @@ def signed_digits(integers: Array) -> Array:
     [0, 1, 2, 2, 3, 4]
     """
     n = np.abs(np.asarray(integers, dtype=np.int64))
-    return np.bitwise_count((n ^ (3 * n))).astype(np.int64)
+    return np.bitwise_count(n ^ (3 * n)).astype(np.int64)
+
+
+def is_heavy(integers: Array) -> Array:
+    """Whether a tool takes a DSP for the product by each of these whole numbers."""
+    return (signed_digits(integers) >= HEAVY_DIGITS) & (np.abs(integers) >= HEAVY_LEAST)
 
 
 @cache
-def _uniform() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cumulative counts over 0..N of heavy constants, of digits, and of digits of light ones."""
-    digits = signed_digits(np.arange(_LARGEST))
-    heavy = digits >= HEAVY_DIGITS
-    return np.cumsum(heavy), np.cumsum(digits), np.cumsum(np.where(heavy, 0, digits))
+def _uniform() -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative counts over 0..N of heavy constants and of digits."""
+    integers = np.arange(_LARGEST)
+    return np.cumsum(is_heavy(integers)), np.cumsum(signed_digits(integers))
 
 
 def uniform_statistics(limit: Array) -> tuple[Array, Array, Array]:
@@ -43,10 +47,36 @@ def uniform_statistics(limit: Array) -> tuple[Array, Array, Array]:
         limit: largest magnitude in units of the last place; may be below one.
     """
     whole = np.clip(np.floor(limit), 0, _LARGEST - 1).astype(int)
-    heavy, digits, _ = _uniform()
+    heavy, digits = _uniform()
     span = np.maximum(2 * limit, 1.0)
-    zeros = np.clip(1.0 / (2.0 * np.maximum(limit, 0.5)), 0.0, 1.0)
-    return zeros, 2 * digits[whole] / span, 2 * heavy[whole] / span
+    return np.minimum(1.0 / span, 1.0), 2 * digits[whole] / span, 2 * heavy[whole] / span
+
+
+@cache
+def _normal() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean digits and share of heavy constants of normally distributed whole numbers, over the logarithm of their deviation."""
+    deviations = np.geomspace(0.05, _LARGEST / 8, 160)
+    integers = np.arange(_LARGEST)
+    digits, heavy = signed_digits(integers), is_heavy(integers)
+    share = np.exp(-0.5 * (integers / deviations[:, None]) ** 2)
+    share[:, 1:] *= 2
+    share /= share.sum(axis=1, keepdims=True)
+    return np.log(deviations), share @ digits, share @ heavy
+
+
+def trained_statistics(limit: Array, zeros_frac: Array) -> tuple[Array, Array]:
+    """Mean digits and share of heavy constants of trained weights of which only the zeros are known.
+
+    Those that are not zero are taken for normal, with `TRAINED_WIDTH` times the deviation of the Glorot-uniform start.
+    """
+    at, digits, heavy = _normal()
+    spread = np.log(np.maximum(limit, 0.1) * (TRAINED_WIDTH / np.sqrt(3.0)))
+    kept = 1 - zeros_frac
+    return np.interp(spread, at, digits) * kept, np.interp(spread, at, heavy) * kept
+
+
+TRAINED_WIDTH = 1.4
+"""Deviation of trained weights over that of a Glorot-uniform start; fitted to the DSP counts of four published networks."""
 
 
 def glorot_limit(n_in: Array, n_out: Array, width: Array, integer: Array) -> Array:

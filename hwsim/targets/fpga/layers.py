@@ -59,6 +59,8 @@ class HlsLayer:
     table_size: int = 1024
     use_bias: bool = True
     return_sequences: bool = False
+    repeat: int = 1
+    """Times that the instance works in one inference beside its pixels: the steps of a recurrent layer."""
     static: bool = True
     """Of a recurrent layer."""
     precision: Mapping[str, FixedPoint] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -85,8 +84,8 @@ class FpgaMapping:
         """
         given = {name: value for name, value in options.items() if value is not None}
         if "hls_config" in given:
-            config = _config(given["hls_config"])
-            given = {**_project(config), **given, "hls_config": config}
+            given = {**_project(given["hls_config"]), **given}
+            given["hls_config"] = given.pop("_text")
         if "clock_period" in given:
             given["clock_period_s"] = _period_s(given.pop("clock_period"))
         for name in ("strategy", "io_type"):
@@ -107,35 +106,14 @@ class FpgaMapping:
         return self.clock_period_s * (1 - share)
 
 
-def _config(source: Any) -> str:
+def _project(source: Any) -> dict[str, Any]:
+    """Options that a whole-project configuration states, and its canonical text."""
     from hwsim.targets.fpga.config import HlsConfig
 
-    return HlsConfig.read(source).text
-
-
-def _project(config: str) -> dict[str, Any]:
-    """Options that a whole-project configuration states."""
-    content = json.loads(config)
-    found: dict[str, Any] = {}
-    for key, name in (("Backend", "backend"), ("IOType", "io_type"), ("ClockPeriod", "clock_period")):
-        if content.get(key) is not None:
-            found[name] = content[key]
-    if content.get("ClockUncertainty") is not None:
-        found["clock_uncertainty_frac"] = _share(content["ClockUncertainty"])
-    return found
-
-
-def _share(value: Any) -> float:
-    """`12.5%` or 0.125.
-
-    Raises:
-        InputError: neither.
-    """
-    text = str(value).strip()
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise InputError(f"ClockUncertainty is {value!r}; expected a percentage such as '12.5%'") from None
+    config = HlsConfig.read(source)
+    names = ("backend", "io_type", "clock_period_s", "clock_uncertainty_frac")
+    stated = {name: getattr(config, name) for name in names}
+    return {name: value for name, value in stated.items() if value is not None} | {"_text": config.text}
 
 
 def _period_s(value: Any) -> float:

@@ -36,6 +36,10 @@ class Base:
     """Elements of the whole output."""
     stream: Array
     """1 with io_stream, 0 with io_parallel."""
+    repeat: Array
+    """Times an inference that the instance works one after the other: steps of a recurrent layer."""
+    first: Array
+    """1 where the network's input arrives, 0 inside the network."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ def _base(layer: HlsLayer, *, io_stream: bool) -> dict[str, float]:
         "inputs": sizes[0],
         "outputs": sizes[1],
         "stream": float(io_stream),
+        "repeat": layer.repeat,
+        "first": float(not layer.inputs),
     }
 
 

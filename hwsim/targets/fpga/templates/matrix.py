@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.arrays import Array
-from hwsim.targets.fpga.digits import glorot_limit, uniform_statistics
+from hwsim.targets.fpga.digits import glorot_limit, trained_statistics, uniform_statistics
 from hwsim.targets.fpga.layers import HlsLayer
 from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, base_columns, column, linear, log2ceil, pow2ceil
 
@@ -149,13 +149,24 @@ def _product(c: MatrixColumns, mapping: Any) -> _Product:
     data = c.in_bits if mapping.result_width is None else mapping.result_width
     accum = c.accum_bits if mapping.result_width is None else mapping.result_width + (c.accum_bits - c.in_bits)
     total = c.n_in * c.n_out
-    zeros, digits, heavy = uniform_statistics(glorot_limit(c.n_in, c.n_out, width, c.weight_integer))
-    zeros = np.where(c.zeros_frac >= 0, c.zeros_frac, zeros)
-    digits = np.where(c.digits >= 0, c.digits, digits)
-    heavy = np.where(c.heavy_frac >= 0, c.heavy_frac, heavy * np.where(c.zeros_frac >= 0, 1 - c.zeros_frac, 1.0))
+    zeros, digits, heavy = _weights(c, width)
     limit = np.ceil(total / reuse) - np.where(c.strategy == 0, np.floor(total * np.maximum(c.zeros_frac, 0) / reuse), 0)
     light = np.maximum(digits - HEAVY_MEAN * heavy, 0) * total
     return _Product(c, reuse, width, data, accum, zeros * total, heavy * total, light, np.maximum(limit, 1))
+
+
+def _weights(c: MatrixColumns, width: Array) -> tuple[Array, Array, Array]:
+    """Share of zeros, mean digits, share of heavy constants: as known, else as expected of trained or of fresh weights."""
+    limit = glorot_limit(c.n_in, c.n_out, width, c.weight_integer)
+    zeros, digits, heavy = uniform_statistics(limit)
+    trained_digits, trained_heavy = trained_statistics(limit, np.maximum(c.zeros_frac, 0.0))
+    trained = c.zeros_frac >= 0
+    digits, heavy = np.where(trained, trained_digits, digits), np.where(trained, trained_heavy, heavy)
+    return (
+        np.where(trained, c.zeros_frac, zeros),
+        np.where(c.digits >= 0, c.digits, digits),
+        np.where(c.heavy_frac >= 0, c.heavy_frac, heavy),
+    )
 
 
 HEAVY_MEAN = 3.3
@@ -187,6 +198,7 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
     lut = {
         "one": one,
         "input_bits": c.n_in * p.in_bits,
+        "inner_input_bits": c.n_in * p.in_bits * (1 - c.first),
         "output_bits": acc,
         "product_bits": moved,
         "narrow_product": narrow,
@@ -203,6 +215,7 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
     ff = {
         "one": one,
         "input_bits": lut["input_bits"],
+        "inner_input_bits": lut["input_bits"] * (1 - c.first),
         "output_bits": acc,
         "product_bits": moved,
         "weight_register": p.multipliers * p.weight_bits,

@@ -1,0 +1,1 @@
+"""Fits of the FPGA constants, and the rows of the accuracy tables."""

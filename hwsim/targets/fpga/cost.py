@@ -1,0 +1,168 @@
+"""Cost of an FPGA design: template instances composed into a pipeline, their resources, and what they draw.
+
+io_parallel: layers follow one another, latency is the sum of theirs and a hand-over each, the interval that of the slowest
+(sum R + 2 L - 1 cycles for L resource-strategy layers). io_stream: layers work at the same time on pixels that flow through FIFOs,
+latency is the slowest stream plus what has to wait for the whole image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.arrays import Array
+from hwsim.cost import Cost, Parts, Program, Resource
+from hwsim.targets.fpga.constants import stage_constants
+from hwsim.targets.fpga.device import FpgaDevice
+from hwsim.targets.fpga.mapping import FpgaMapping
+from hwsim.targets.fpga.power import dynamic_power_w
+from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, joined
+
+SRL_DEPTH = 32
+"""Deepest FIFO that stays in shift-register LUTs."""
+BRAM_WIDTH, BRAM_DEPTH = 36, 512
+NAMES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
+
+
+@dataclass(frozen=True)
+class Fifos:
+    """FIFOs behind the rows of a streaming design, shape `(rows,)` or `(points, rows)`."""
+
+    count: Array
+    depth: Array
+    bits: Array
+    bram18: Array
+    lut: Array
+    ff: Array
+
+
+def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> Cost:
+    """Pure array function of program, device and mapping."""
+    constants = stage_constants(mapping.stage)
+    hardware = instances(program, device=device, mapping=mapping, constants=constants)
+    base = base_of(program)
+    fifos = fifos_of(base, mapping=mapping, constants=constants)
+    latency, interval = composed(hardware, base, stream=mapping.io_type == "io_stream", resource_only=mapping.backend == "Vivado")
+    period = mapping.clock_period_s
+    used = _used(hardware, fifos, base, constants)
+    return Cost(
+        latency_s=_flat(latency * period),
+        interval_s=_flat(interval * period),
+        row_latency_s=hardware.latency_cycles * base.repeat * period,
+        row_parts_s=_parts(hardware, base, period),
+        energy_j=_energy(used, interval * period, device=device, mapping=mapping),
+        row_energy_j=_row_energy(used, interval * period, device=device, mapping=mapping),
+        memory=program.memory,
+        resources={name: Resource(_flat(np.sum(used[name], axis=-1)), capacity) for name, capacity in device.capacity.items()},
+        extra=_extra(hardware, fifos, latency, interval, mapping),
+        row_resources=used,
+        row_extra={
+            "cycles": hardware.latency_cycles * base.repeat,
+            "interval_cycles": hardware.interval_cycles * base.repeat,
+            "reuse_factor": hardware.reuse_factor,
+            "multipliers": hardware.multipliers,
+            "fifos": fifos.count,
+            "fifo_depth": fifos.depth,
+        },
+    )
+
+
+def instances(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants) -> Hardware:
+    """Cycles and resources of every row, tables one after the other."""
+    from hwsim.targets.fpga.lower import TEMPLATES
+
+    parts = [TEMPLATES[t.kind].hardware(t.columns, device=device, mapping=mapping, constants=constants) for t in program.tables]
+    return joined(parts)
+
+
+def base_of(program: Program) -> Base:
+    """The common columns of all rows."""
+    from dataclasses import fields
+
+    return Base(**{f.name: np.concatenate([getattr(t.columns, f.name) for t in program.tables]) for f in fields(Base)})
+
+
+def fifos_of(base: Base, *, mapping: FpgaMapping, constants: Constants) -> Fifos:
+    """The FIFOs between layers: one a channel, as deep as the pixels that it holds in hls4ml's default; beyond 32 words in block RAM."""
+    bits = base.out_bits if mapping.result_width is None else base.out_bits * 0 + mapping.result_width
+    count = base.stream * base.out_channels
+    depth = base.out_positions * base.stream
+    bram = np.where(depth > SRL_DEPTH, np.ceil(bits / BRAM_WIDTH) * np.ceil(depth / BRAM_DEPTH), 0.0) * count
+    lut = count * (constants.get("fifo.lut.one", 0.0) + constants.get("fifo.lut.bits", 0.0) * bits)
+    ff = count * (constants.get("fifo.ff.one", 0.0) + constants.get("fifo.ff.bits", 0.0) * bits)
+    return Fifos(count, depth, bits, bram, lut, ff)
+
+
+def composed(hardware: Hardware, base: Base, *, stream: bool, resource_only: bool) -> tuple[Array, Array]:
+    """Latency and interval of the whole design in cycles, last axis kept with length one."""
+    cycles = hardware.latency_cycles * base.repeat
+    interval = np.maximum(np.max(hardware.interval_cycles * base.repeat, axis=-1, keepdims=True), 1.0)
+    if not stream:
+        works = (cycles > 0) | (hardware.multipliers > 0)
+        hand_over = np.maximum(np.sum(works, axis=-1, keepdims=True) - 1, 0)
+        return np.sum(cycles, axis=-1, keepdims=True) + hand_over, interval
+    flows = base.in_positions > 1
+    slowest = np.max(np.where(flows, cycles, 0.0), axis=-1, keepdims=True)
+    after = np.sum(np.where(flows, 0.0, cycles), axis=-1, keepdims=True)
+    return slowest + after, np.maximum(interval, slowest)
+
+
+def _used(hardware: Hardware, fifos: Fifos, base: Base, constants: Constants) -> dict[str, Array]:
+    """Resources of every row, its output registers and FIFOs included."""
+    registers = constants.get("register.ff.bits", 0.0) * (1 - base.stream) * base.outputs * base.out_bits
+    return {
+        "LUT": hardware.lut + fifos.lut,
+        "FF": hardware.ff + fifos.ff + registers,
+        "DSP": hardware.dsp,
+        "BRAM18": hardware.bram18 + fifos.bram18,
+        "URAM": hardware.uram,
+    }
+
+
+def _parts(hardware: Hardware, base: Base, period: Array) -> Parts:
+    """What a row waits for: its products one after the other (compute), or the data that flow by (memory), and the pipeline's depth."""
+    interval = hardware.interval_cycles * base.repeat * period
+    flows = np.where(base.in_positions > 1, base.in_positions, 0.0) * base.repeat * period
+    compute = np.where(hardware.multipliers > 0, interval, 0.0)
+    return Parts(
+        compute=compute,
+        memory=np.minimum(flows, hardware.latency_cycles * base.repeat * period) + 0 * compute,
+        overhead=np.maximum(hardware.latency_cycles * base.repeat * period - np.maximum(compute, flows), 0.0),
+    )
+
+
+def _energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Parts:
+    """Energy of one inference in steady state: what runs and what leaks during one interval."""
+    power = dynamic_power_w(used, device=device, clock_hz=1.0 / mapping.clock_period_s)
+    total = {name: _flat(np.sum(value, axis=-1, keepdims=True) * interval_s) for name, value in power.items()}
+    return Parts(
+        compute=total["logic"] + total["DSP"],
+        memory=total["BRAM18"],
+        overhead=total["clock"],
+        static=_flat(device.static_power_w * interval_s),
+        host=_flat(device.board_power_w * interval_s),
+    )
+
+
+def _row_energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Array:
+    """Dynamic energy of every row in one interval."""
+    power = dynamic_power_w(used, device=device, clock_hz=1.0 / mapping.clock_period_s)
+    return sum(power.values(), start=np.float64(0.0)) * interval_s
+
+
+def _extra(hardware: Hardware, fifos: Fifos, latency: Array, interval: Array, mapping: FpgaMapping) -> dict[str, Array]:
+    """Totals that only this family has."""
+    return {
+        "latency_cycles": _flat(latency),
+        "interval_cycles": _flat(interval),
+        "clock_period_s": _flat(mapping.clock_period_s),
+        "multipliers": _flat(np.sum(hardware.multipliers, axis=-1)),
+        "fifos": _flat(np.sum(fifos.count, axis=-1)),
+    }
+
+
+def _flat(value: Array) -> Array:
+    """`(points, 1)` as `(points,)`, `(1,)` as a scalar."""
+    value = np.asarray(value)
+    return value[..., 0] if value.ndim and value.shape[-1] == 1 else value

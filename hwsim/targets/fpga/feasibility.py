@@ -1,0 +1,98 @@
+"""What can be said before any tool is started: whether it will synthesise, how long that takes, and what puts timing at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hwsim.arrays import Array
+from hwsim.cost import Cost, Program, Verdict
+from hwsim.targets.fpga.device import FpgaDevice
+from hwsim.targets.fpga.mapping import FpgaMapping
+from hwsim.targets.fpga.templates.matrix import UNROLL_LIMIT, MatrixColumns
+
+HLS_START_S, HLS_PRODUCT_S = 23.0, 9.2e-4
+"""Seconds of a Vitis HLS 2021 run: start, and a constant product to the power 1.5 (latency strategy; argykokk's run times)."""
+CROWDED_FRAC = 0.7
+"""Share of the LUTs from which routing tends to fail timing."""
+PIN_OVERHEAD = 8
+"""Clock, reset and handshake pins of the top function."""
+
+
+def unrolled_products(columns: MatrixColumns, reuse: Array) -> Array:
+    """Products that the HLS tool unrolls at a time, of each row: all of them under the latency strategy, those of one cycle otherwise."""
+    total = columns.n_in * columns.n_out
+    return np.where(columns.strategy == 1, np.ceil(total / reuse), np.where(columns.strategy == 3, 0.0, total))
+
+
+def synthesises(columns: MatrixColumns, reuse: Array) -> Array:
+    """Whether the HLS tool gets through each row: fewer products at a time than its unroll limit of 4,096."""
+    return unrolled_products(columns, reuse) < UNROLL_LIMIT
+
+
+def hls_time_s(columns: MatrixColumns) -> float:
+    """Expected run time of C synthesis."""
+    return HLS_START_S + HLS_PRODUCT_S * float(np.sum(columns.n_in * columns.n_out)) ** 1.5
+
+
+def verdict(program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Verdict:
+    """Blockers and warnings of one design."""
+    found = next((t.columns for t in program.tables if t.kind == "matrix"), None)
+    blockers: list[str] = []
+    warnings: list[str] = []
+    if found is not None and mapping.stage != "yosys":
+        blockers += _unroll_blockers(program, found, cost)
+        if not blockers and (seconds := hls_time_s(found)) > 600 and mapping.strategy == "latency":
+            warnings.append(
+                f"C synthesis is expected to take {seconds / 60:.0f} minutes (measured on Vitis HLS 2021, within a factor of two)"
+            )
+    warnings += _timing(cost, device, mapping) + _pins(program, device, mapping)
+    return Verdict(tuple(blockers), tuple(warnings))
+
+
+def _unroll_blockers(program: Program, columns: MatrixColumns, cost: Cost) -> list[str]:
+    names = [k.name for k in sorted(program.kernels, key=lambda k: k.row)][: len(columns.n_in)]
+    products = unrolled_products(columns, cost.row_extra["reuse_factor"][..., : len(names)])
+    found = []
+    for name, count, strategy in zip(names, np.ravel(products), columns.strategy, strict=True):
+        if count >= UNROLL_LIMIT:
+            remedy = "a higher ReuseFactor" if strategy == 1 else "Strategy: Resource with a ReuseFactor, or a smaller layer"
+            found.append(
+                f"will not synthesise, because {name} unrolls {count:,.0f} products (the tool's limit is {UNROLL_LIMIT:,}); use {remedy}"
+            )
+    return found
+
+
+def _timing(cost: Cost, device: FpgaDevice, mapping: FpgaMapping) -> list[str]:
+    found, frequency = [], 1.0 / float(mapping.clock_period_s)
+    if frequency > device.clock_limit_hz:
+        found.append(
+            f"a clock of {frequency / 1e6:.0f} MHz is above the {float(device.clock_limit_hz) / 1e6:.0f} MHz of the clock tree of {device.name}"
+        )
+    share = max(float(r.used) / float(r.available) for n, r in cost.resources.items() if n in ("LUT", "FF") and float(r.available) > 0)
+    if share > CROWDED_FRAC:
+        found.append(f"timing is at risk: {share:.0%} of the logic is used, and beyond {CROWDED_FRAC:.0%} routing tends to miss its clock")
+    regions = float(device.slr_count)
+    crossing = [
+        n for n, r in cost.resources.items() if regions > 1 and float(r.available) > 0 and float(r.used) > float(r.available) / regions
+    ]
+    if crossing:
+        found.append(
+            f"{', '.join(crossing)} exceed one of the {regions:.0f} dies of {device.name}: the design crosses dies, which costs clock speed"
+        )
+    return found
+
+
+def _pins(program: Program, device: FpgaDevice, mapping: FpgaMapping) -> list[str]:
+    """Pins that the top function has as an I/O of the chip; inside a larger design they are wires."""
+    tensors: Mapping[str, Any] = program.graph.tensors
+    columns = [t.columns for t in program.tables]
+    bits = max(float(np.max(c.in_bits)) for c in columns)
+    count = PIN_OVERHEAD + bits * sum(tensors[n].size for n in (*program.graph.inputs, *program.graph.outputs))
+    if mapping.io_type == "io_parallel" and 0 < float(device.io_pins) < count:
+        return [
+            f"as the top of a chip its {count:,.0f} I/O bits exceed the {float(device.io_pins):,.0f} pins of {device.name}; inside a design they are wires"
+        ]
+    return []

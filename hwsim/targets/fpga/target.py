@@ -1,0 +1,81 @@
+"""The FPGA family as a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hwsim import shelf
+from hwsim.cost import Cost, Program, Verdict
+from hwsim.graph import Graph
+from hwsim.quantities import Quantity
+from hwsim.targets.fpga.constants import sources
+from hwsim.targets.fpga.cost import program_cost
+from hwsim.targets.fpga.device import FpgaDevice
+from hwsim.targets.fpga.feasibility import verdict
+from hwsim.targets.fpga.lower import lower
+from hwsim.targets.fpga.mapping import FpgaMapping
+
+LEADING = (
+    "stream.pixel_cycles",
+    "reuse_high.lut.demux",
+    "reuse_high.lut.input_bits",
+    "latency_vitis.lut.adder_bits",
+    "latency_vivado.lut.adder_bits",
+)
+
+
+class FpgaTarget:
+    """hls4ml-style templates composed into a pipeline."""
+
+    family = "fpga"
+    summary = "FPGAs through hls4ml-style templates: reuse factor, II, DSP, LUT, FF, BRAM, a layer at a time, before synthesis"
+
+    def devices(self) -> Sequence[str]:
+        """Names on the shelf."""
+        return tuple(shelf.devices("fpga"))
+
+    def device(self, name: str, /) -> FpgaDevice:
+        """A part by name or from its YAML file.
+
+        Raises:
+            UnknownName: no such part.
+            InputError: its file is wrong.
+        """
+        return FpgaDevice.from_shelf(name)
+
+    def mapping(self, **options: Any) -> FpgaMapping:
+        """Mapping choices from plain options.
+
+        Raises:
+            UnknownName: an option or value that does not exist.
+            InputError: a value out of range, or a configuration that cannot be read.
+        """
+        return FpgaMapping.of(**options)
+
+    def lower(self, graph: Graph, *, device: Any, mapping: FpgaMapping) -> Program:
+        """Template instances; the same for every part."""
+        return lower(graph, mapping)
+
+    def cost(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> Cost:
+        """Pure array function of program, device and mapping."""
+        return program_cost(program, device=device, mapping=mapping)
+
+    def binding(self, cost: Cost) -> Sequence[str]:
+        """compute (products by reuse), memory (pixels that flow by) or overhead (pipeline depth), whichever is longest."""
+        parts = cost.row_parts_s
+        names = ("compute", "memory", "overhead")
+        values = np.stack(np.broadcast_arrays(*(np.asarray(getattr(parts, n), dtype=float) for n in names)))
+        return [names[i] for i in np.argmax(values, axis=0)]
+
+    def facts(self, device: FpgaDevice, mapping: FpgaMapping) -> Mapping[str, Quantity]:
+        """Capacity of the part and the fitted constants that an estimate leans on most."""
+        keys = ("lut", "ff", "dsp", "bram18", "clock_limit_hz", "static_power_w")
+        fitted = {f"{mapping.stage}.{k}": q for k, q in sources(mapping.stage).items() if k in LEADING}
+        return {**{k: device.sources[k] for k in keys if k in device.sources}, **fitted}
+
+    def verdict(self, program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Verdict:
+        """Whether it will synthesise, and what puts it at risk."""
+        return verdict(program, cost, device=device, mapping=mapping)
