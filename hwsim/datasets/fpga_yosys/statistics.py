@@ -1,0 +1,51 @@
+"""What the constants of a design look like: the columns that closed forms of constant arithmetic need."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.datasets.fpga_yosys import da
+from hwsim.datasets.fpga_yosys.design import Design
+from hwsim.datasets.fpga_yosys.netlist import signed_digits
+
+
+def statistics(design: Design) -> dict[str, float]:
+    """Columns by name; empty for circuits without weights."""
+    if not design.weight_bits or design.template == "table":
+        return {}
+    matrices = [w for w, _ in da.layers(design)] if design.template.endswith("_da") else [design.weights]
+    return of_matrices(matrices, reuse=design.reuse)
+
+
+def of_matrices(matrices: list[np.ndarray], *, reuse: int = 1) -> dict[str, float]:
+    """Statistics of integer matrices `(n_in, n_out)` that share one design.
+
+    `odd_constants` counts, over all inputs, the different odd factors above 1 of the constants that multiply it (w, -w and 2w share one);
+    `product_adders` the two-operand adders that build them by signed digits; `sum_adders` those that sum the products of each neuron;
+    `multipliers` is what a ROM-fed circuit has.
+    """
+    flat = np.concatenate([m.ravel() for m in matrices])
+    digits = {int(w): len(signed_digits(int(w))) for w in np.unique(flat)}
+    counts = np.array([digits[int(w)] for w in flat])
+    terms = [(m != 0).sum(0) for m in matrices]
+    odd = [odd_factors(row) for m in matrices for row in m]
+    return {
+        "zeros_frac": round(float((flat == 0).mean()), 4),
+        "digits_mean": round(float(counts.mean()), 4),
+        "digits_max": int(counts.max()),
+        "terms_max": int(max(t.max() for t in terms)),
+        "multipliers": -(-len(flat) // reuse) if reuse > 1 else int((counts > 1).sum()),
+        "odd_constants": sum(map(len, odd)),
+        "product_adders": sum(len(signed_digits(w)) - 1 for row in odd for w in row),
+        "sum_adders": int(sum(np.maximum(t - 1, 0).sum() for t in terms)),
+    }
+
+
+def odd_factors(row: np.ndarray) -> list[int]:
+    """Different odd factors above 1 in a row of constants.
+
+    >>> odd_factors(np.array([3, -6, 12, 4, 0, 5]))
+    [3, 5]
+    """
+    values = np.unique(np.abs(row[row != 0]))
+    return sorted({int(v) // (int(v) & -int(v)) for v in values} - {1})
