@@ -133,7 +133,9 @@ class HlsConfig:
 
     @classmethod
     def of(cls, *, precision: Any = DEFAULT_PRECISION, reuse_factor: int = 1, strategy: str = "latency", **others: Any) -> HlsConfig:
-        """One setting for the whole network; `others` are further fields of `Model`."""
+        """One setting for the whole network; `others` are further fields of `Model`. `auto` has all formats inferred."""
+        if precision == AUTO:
+            precision = {"default": DEFAULT_PRECISION, "result": AUTO, "accum": AUTO, "param": AUTO}
         return cls.read({"Model": {"Precision": precision, "ReuseFactor": reuse_factor, "Strategy": strategy, **others}})
 
     def with_model(self, **changes: Any) -> HlsConfig:
@@ -250,8 +252,30 @@ class HlsConfig:
         known = list(known)
         lower = {k.lower() for k in known}
         for name, _ in self.names:
-            if name.lower() not in lower:
+            if not {name.lower(), f"{name.lower()}_depthwise"} & lower:
                 raise UnknownName("layer in LayerName:", name, known)
+
+
+def with_halves(config: HlsConfig, names: Iterable[str]) -> HlsConfig:
+    """The settings of separable convolutions handed to their halves, `<name>_depthwise` and `<name>_pointwise`, as hls4ml does."""
+    known = set(names)
+    for whole in [n.removesuffix("_depthwise") for n in known if n.endswith("_depthwise")]:
+        types = [s for n, s in config.types if n.startswith("SeparableConv")]
+        given = {k: v for s in (*types, config.layer(whole)) for k, v in s.to_dict().items()}
+        if not given or f"{whole}_pointwise" not in known:
+            continue
+        for half, other in (("depthwise", "pointwise"), ("pointwise", "depthwise")):
+            if config.layer(f"{whole}_{half}") is _NOTHING:
+                settings = Settings.read({**given, "precision": _half(given.get("precision", {}), half, other)}, where=whole)
+                config = config.with_layer(f"{whole}_{half}", settings)
+    return config
+
+
+def _half(precision: Mapping[str, str], half: str, other: str) -> dict[str, str]:
+    """Formats of one half: `depthwise_accum` is `accum` of the depthwise one, and so on."""
+    own = {half: "weight", f"{half}_accum": "accum", f"{half}_result": "result"}
+    left = {k: v for k, v in precision.items() if k not in own and k not in (other, f"{other}_accum")}
+    return left | {own[k]: v for k, v in precision.items() if k in own}
 
 
 _NOTHING = Settings()

@@ -8,7 +8,7 @@ from typing import Any
 from hwsim.errors import InputError
 from hwsim.graph import Graph
 from hwsim.targets.fpga import fields
-from hwsim.targets.fpga.config import HlsConfig
+from hwsim.targets.fpga.config import HlsConfig, with_halves
 from hwsim.targets.fpga.draft import Design, Draft, apply
 from hwsim.targets.fpga.layers import HlsLayer
 from hwsim.targets.fpga.reuse import nearest_reuse_factor, partition_factors, product_size, valid_reuse_factors
@@ -52,6 +52,7 @@ def build(
     read = HlsConfig.read(graph.attrs.get("hls_config", {}) if config is None else config)
     io_type, backend = io_type or read.io_type or "io_parallel", fields.project({"Backend": backend or read.backend or "Vivado"})["backend"]
     fields.project({"IOType": io_type})
+    read = with_halves(read, [n.name for n in graph.nodes])
     design = Design(graph, read, io_type=io_type, backend=str(backend), strict=strict)
     Translator(graph, design).run()
     apply(design, CONVERT)
@@ -59,7 +60,7 @@ def build(
         _initialise(design, draft)
     apply(design, STREAM)
     apply(design, FINISH)
-    read.check_layers([*design.seen, *(n.name for n in graph.nodes)])
+    read.check_layers(dict.fromkeys((*design.seen, *(n.name for n in graph.nodes), *graph.attrs.get("layer_classes", ()))))
     return _finished(design, keep_inputs=keep_inputs)
 
 
@@ -72,6 +73,8 @@ def _initialise(design: Design, draft: Draft) -> None:
         _matrix(design, draft)
     elif draft.kind in _RECURRENT:
         _recurrent(design, draft)
+    if draft.kind == "Softmax":
+        draft.implementation = config.attribute(draft.name, draft.kind, "implementation", "stable")
     if "Conv" in draft.kind or draft.kind.startswith("Pooling"):
         encoded = config.conv_implementation(draft.name) == "encoded" and not (design.backend == "Vitis" and "Conv" in draft.kind)
         draft.implementation = "encoded" if encoded else "linebuffer"
@@ -138,6 +141,8 @@ def _layer(design: Design, draft: Draft, makers: dict[str, Draft], keep_inputs: 
     precision = {v: f for v, f in draft.types.items() if f is not None}
     if sources and sources[0].result is not None:
         precision["input"] = sources[0].result
+    if draft.kind == "Einsum" and (second := sources[1].result) is not None:
+        precision["weight"] = second
     main = next((draft.weights[v] for v in ("weight", "scale", "embeddings") if v in draft.weights), None)
     variable = "weight" if "weight" in precision else "scale" if "scale" in precision else "embeddings"
     return HlsLayer(
@@ -159,6 +164,7 @@ def _layer(design: Design, draft: Draft, makers: dict[str, Draft], keep_inputs: 
         strategy=draft.strategy,
         reuse_requested=draft.reuse_requested,
         reuse_factor=draft.reuse_factor,
+        recurrent_reuse_factor=draft.recurrent_reuse_factor,
         parallelization_factor=draft.parallelization_factor,
         table_size=draft.table_size,
         use_bias=draft.use_bias,

@@ -55,6 +55,8 @@ class HlsLayer:
     reuse_requested: int = 1
     reuse_factor: int = 1
     """The effective one: hls4ml's nearest valid value."""
+    recurrent_reuse_factor: int = 1
+    """Of the product with the state of a recurrent layer."""
     parallelization_factor: int = 1
     table_size: int = 1024
     use_bias: bool = True

@@ -53,15 +53,27 @@ class Translator:
         """
         for name in self.graph.inputs:
             self._input(name)
+            self._pass_through(name)
         for node in self.graph.nodes:
             try:
                 _rule(node)(self, node)
             except NotPossibleError as error:
                 self.missing.append((node.name, f"{node.kind} ({error})"))
                 self._stand_in(node)
+            for output in node.outputs:
+                self._pass_through(output)
         if self.missing:
             raise UnsupportedOp(self.missing, where=f"{self.graph.name} on an FPGA through hls4ml")
         self.design.outputs = list(dict.fromkeys(self._as_laid(name).tensor for name in self.graph.outputs))
+
+    def _pass_through(self, tensor: str) -> None:
+        """Layers of the source that do nothing (Dropout): linear activations, which stay where they change a format."""
+        for name, passed in self.graph.attrs.get("dropped", {}).items():
+            if passed == tensor and name not in self.design.layers:
+                value = self.values[tensor]
+                shape = self.design.shape_of(value.tensor)
+                facts = {"in_shape": shape, "operation": "linear", "n_in": prod(shape), "n_out": prod(shape)}
+                self.values[tensor] = Value(self.design.add(Draft(name, "Activation", [value.tensor], shape, **facts)).name, value.axes)
 
     def _stand_in(self, node: Node) -> None:
         """Something for the readers of a node that could not be translated, so that all such nodes are found in one go."""
@@ -73,11 +85,15 @@ class Translator:
 
     def _input(self, name: str) -> None:
         shape = self.graph.tensors[name].shape[1:]
-        axes = image_axes(len(shape)) if len(shape) > 1 and _is_image(self.graph, name) else tuple(range(len(shape)))
+        axes = image_axes(len(shape)) if len(shape) > 1 and is_image(self.graph, name) else tuple(range(len(shape)))
         laid = self.laid(shape, axes)
         draft = Draft(name, "Input", [], laid, in_shape=laid, quantised=self.quantised(name, "result"))
         self.design.add(draft)
         self.values[name] = Value(name, axes)
+
+    def source_class(self, node: Node) -> str:
+        """Class of the layer that a node came from, where the front end tells (`layer_classes`)."""
+        return str(self.graph.attrs.get("layer_classes", {}).get(node.name, ""))
 
     def laid(self, shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
         """A shape of the graph in the order of the design."""
@@ -163,7 +179,7 @@ def rule(*kinds: str) -> Callable[[Rule], Rule]:
 
 
 def _rule(node: Node) -> Rule:
-    from hwsim.targets.fpga import translate_dense, translate_layout, translate_pointwise  # noqa: F401 - they register their rules
+    from hwsim.targets.fpga import translate_dense, translate_layout, translate_pointwise, translate_sequence  # noqa: F401 - register rules
 
     return RULES.get(node.kind, _unknown)
 
@@ -175,12 +191,12 @@ def _unknown(t: Translator, node: Node) -> None:
 _THROUGH = ("activation", "elementwise", "cast", "quantize", "dequantize", "pad", "copy", "concat")
 
 
-def _is_image(graph: Graph, tensor: str) -> bool:
+def is_image(graph: Graph, tensor: str) -> bool:
     """Whether the first reader that cares takes a tensor as channels first."""
     for node in graph.consumers.get(tensor, ()):
         if node.kind in ("conv", "pool", "resize") or (node.kind == "norm" and node.attrs["fn"] == "batch"):
             return node.inputs[0] == tensor
-        if node.kind in _THROUGH and _is_image(graph, node.outputs[0]):
+        if node.kind in _THROUGH and is_image(graph, node.outputs[0]):
             return True
     return False
 
@@ -197,7 +213,7 @@ def flat_pads(pads: Sequence[Sequence[int]]) -> tuple[int, ...]:
 
 def stored(t: Translator, node: Node) -> Mapping[str, str]:
     """Weights of a product by hls4ml's names."""
-    names = dict(zip(("weight", "bias"), node.inputs[1:], strict=False))
+    names: dict[str, str] = dict(zip(("weight", "bias"), node.inputs[1:], strict=False))
     if any(t.is_data(n) for n in names.values()):
         raise NotPossibleError("its weights are computed by the network; hls4ml takes stored ones")
     return names

@@ -33,9 +33,10 @@ def conv(t: Translator, node: Node) -> None:
     kernel = t.graph.tensors[weights["weight"]].shape
     dims, groups, channels = len(kernel) - 2, node.attrs["groups"], t.shape(node.inputs[0])[0]
     _possible(node, dims=dims, groups=groups, channels=channels)
+    depthwise = groups > 1 or (channels == 1 and "Depthwise" in t.source_class(node))
     t.add(
         node,
-        f"{'Depthwise' if groups > 1 else ''}Conv{dims}D",
+        f"{'Depthwise' if depthwise else ''}Conv{dims}D",
         [t.image(node.inputs[0])],
         axes=image_axes(dims + 1),
         n_in=prod(kernel[1:]),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from math import prod
 
 from hwsim.graph import Node
-from hwsim.targets.fpga.translate import NotPossibleError, Translator, Value, flat_pads, image_axes, rule
+from hwsim.targets.fpga.translate import NotPossibleError, Translator, Value, flat_pads, image_axes, is_image, rule
 from hwsim.targets.fpga.translate_dense import global_pool
+from hwsim.targets.fpga.translate_sequence import take_step
+
+LAST = ("keras", "hls4ml")
+"""Front ends whose sources have channels last, so that a Reshape there takes the elements as they lie, whatever our layout."""
 
 
 @rule("reshape", "expand")
@@ -21,18 +25,23 @@ def reshape(t: Translator, node: Node) -> None:
     kept = t.design.maker(value.tensor)
     if kept.kind.startswith("GlobalPooling") and len(target) == 1:
         return t.rename(node, Value(value.tensor, (0,)))
-    flat = len(target) == 1 and not t.design.streaming and not value.plain
-    t.add(node, "Reshape", [value if flat else t.plain(node.inputs[0])], n_in=prod(source), n_out=prod(target))
+    ordered = t.graph.attrs.get("frontend") in LAST or (len(target) == 1 and not t.design.streaming)
+    axes = image_axes(len(target)) if len(target) > 1 and is_image(t.graph, node.outputs[0]) else None
+    inputs = [value if ordered else t.plain(node.inputs[0])]
+    t.add(node, "Reshape", inputs, axes=axes, n_in=prod(source), n_out=prod(target))
     return None
 
 
 @rule("transpose")
 def transpose(t: Translator, node: Node) -> None:
-    """Only a change of view here; a layer is put in where a reader needs the axes in an order that the data have not."""
+    """A Transpose layer for a Permute of the source; otherwise a change of view, turned into a layer where a reader needs it."""
     perm = tuple(node.attrs["perm"])
     if perm[0] != 0:
         raise NotPossibleError("it moves the batch axis; hls4ml has none")
     value = t.values[node.inputs[0]]
+    if t.source_class(node) in ("Permute", "Transpose"):
+        t.add(node, "Transpose", [t.plain(node.inputs[0])], operation=str(tuple(p - 1 for p in perm[1:])))
+        return
     t.rename(node, Value(value.tensor, tuple(value.axes[p - 1] for p in perm[1:])))
 
 
@@ -92,9 +101,11 @@ def embedding(t: Translator, node: Node) -> None:
     t.add(node, "Embedding", [t.plain(indices)], n_in=rows, n_out=width, weights={"embeddings": table})
 
 
-@rule("slice")
+@rule("slice", "gather")
 def crop(t: Translator, node: Node) -> None:
-    """A part of an image (Cropping); which part does not matter to the cost."""
+    """A part of an image (Cropping), or the last step of a recurrent layer; which part does not matter to the cost."""
+    if not t.is_data(node.inputs[0]) or take_step(t, node):
+        return None
     source, target = t.shape(node.inputs[0]), t.shape(node.outputs[0])
     if source == target:
         return t.rename(node, t.values[node.inputs[0]])

@@ -8,25 +8,27 @@ from hwsim.graph import Node
 from hwsim.targets.fpga.precision import parse
 from hwsim.targets.fpga.translate import NotPossibleError, Translator, Value, formats, rule
 
-PLAIN = ("relu", "sigmoid", "tanh", "softplus", "softsign", "relu6")
+PLAIN = ("relu", "sigmoid", "tanh", "softplus", "softsign", "relu6", "selu")
 """Functions of hls4ml's class Activation."""
 PARAMETRISED = {"leaky_relu": 0.3, "elu": 1.0, "threshold": 0.0}
 """Functions of its class ParametrizedActivation, with the parameter that counts where the graph has none."""
 HARD = ("hard_sigmoid", "hard_tanh")
 _NAMES = {"threshold": "thresholded_relu"}
-MERGES = {"add": "add", "sub": "subtract", "mul": "multiply", "maximum": "maximum", "minimum": "minimum"}
+MERGES = {"add": "add", "sub": "subtract", "mul": "multiply", "maximum": "maximum", "minimum": "minimum", "average": "average"}
 
 
 @rule("activation")
 def activation(t: Translator, node: Node) -> None:
     """A function of one tensor."""
-    fn, value = node.attrs["fn"], t.value(node.inputs[0])
+    fn, value = str(node.attrs["fn"]), t.value(node.inputs[0])
     if fn in ("identity", "cast"):
         return linear(t, node)
     if fn == "prelu":
         return _prelu(t, node, value)
-    if fn == "selu":
-        _activation(t, node, value, "Activation", "selu")
+    if fn == "relu" and t.source_class(node) == "ReLU":
+        _activation(t, node, value, "ParametrizedActivation", "thresholded_relu")
+    elif fn == "sign":
+        _activation(t, node, value, "Activation", "binary_tanh")
     elif fn in PLAIN:
         _activation(t, node, value, "Activation", fn)
     elif fn in HARD:
@@ -35,7 +37,7 @@ def activation(t: Translator, node: Node) -> None:
         parameter = float(t.graph.attrs.get("parameters", {}).get(node.name, PARAMETRISED[fn]))
         _activation(t, node, value, "ParametrizedActivation", _NAMES.get(fn, fn), parameter=parameter)
     else:
-        raise NotPossibleError(f"function {fn}; hls4ml has {', '.join((*PLAIN, *HARD, *PARAMETRISED, 'prelu', 'selu', 'softmax'))}")
+        raise NotPossibleError(f"function {fn}; hls4ml has {', '.join((*PLAIN, *HARD, *PARAMETRISED, 'prelu', 'softmax'))}")
     return None
 
 
@@ -47,7 +49,7 @@ def _activation(t: Translator, node: Node, value: Value, kind: str, operation: s
 
 def _prelu(t: Translator, node: Node, value: Value) -> None:
     count = prod(t.design.shape_of(value.tensor))
-    weights = dict(zip(("param",), node.inputs[1:], strict=False))
+    weights: dict[str, str] = dict(zip(("param",), node.inputs[1:], strict=False))
     t.add(
         node, "PReLU", [value], axes=value.axes, operation="prelu", n_in=count, n_out=count, weights=weights, quantised=formats(t, weights)
     )
@@ -77,9 +79,7 @@ def softmax(t: Translator, node: Node) -> None:
         raise NotPossibleError("log softmax; hls4ml has softmax")
     value = t.plain(node.inputs[0])
     count = prod(t.design.shape_of(value.tensor))
-    config = t.design.config
-    implementation = config.attribute(node.name, "Softmax", "implementation", "stable")
-    t.add(node, "Softmax", [value], operation="softmax", implementation=implementation, n_in=count, n_out=count)
+    t.add(node, "Softmax", [value], operation="softmax", n_in=count, n_out=count)
 
 
 @rule("norm")
@@ -89,7 +89,7 @@ def norm(t: Translator, node: Node) -> None:
     if fn not in ("batch", "layer"):
         raise NotPossibleError(f"{fn} normalisation; hls4ml has batch and layer normalisation")
     value = t.value(node.inputs[0]) if fn == "batch" else t.plain(node.inputs[0])
-    weights = dict(zip(("scale", "bias"), node.inputs[1:3], strict=False))
+    weights: dict[str, str] = dict(zip(("scale", "bias"), node.inputs[1:3], strict=False))
     shape = t.design.shape_of(value.tensor)
     kind = "BatchNormalization" if fn == "batch" else "LayerNormalization"
     facts = {"n_in": prod(shape), "n_out": prod(shape), "weights": weights, "quantised": formats(t, weights)}
@@ -99,16 +99,16 @@ def norm(t: Translator, node: Node) -> None:
 @rule("elementwise")
 def elementwise(t: Translator, node: Node) -> None:
     """Merge of two tensors; with a stored operand, a scale and shift (ApplyAlpha)."""
-    fn, data = node.attrs["fn"], [i for i in node.inputs if t.is_data(i)]
+    fn, data = str(node.attrs["fn"]), [i for i in node.inputs if t.is_data(i)]
     if fn in ("identity", "cast") or fn in (*PLAIN, *HARD):
         return activation(t, node)
     if len(data) == 1 and len(node.inputs) == 2 and fn in ("add", "sub", "mul", "div"):
         return _scale(t, node, data[0])
     if fn not in MERGES:
-        raise NotPossibleError(f"function {fn} of {len(data)} tensors; hls4ml merges by {', '.join(MERGES.values())}, average")
+        raise NotPossibleError(f"function {fn} of {len(data)} tensors; hls4ml merges by {', '.join(MERGES.values())}")
     if len(data) != 2 or len(node.inputs) != 2:
         raise NotPossibleError(f"{fn} of {len(node.inputs)} tensors; hls4ml merges two at a time. Chain it")
-    return merge(t, node, MERGES[fn])
+    return merge(t, node, "average" if t.source_class(node) == "Average" else MERGES[fn])
 
 
 def merge(t: Translator, node: Node, operation: str) -> None:
@@ -125,7 +125,7 @@ def merge(t: Translator, node: Node, operation: str) -> None:
 def _scale(t: Translator, node: Node, data: str) -> None:
     value = t.value(data)
     stored = next(i for i in node.inputs if i != data)
-    variable = "scale" if node.attrs["fn"] in ("mul", "div") else "bias"
+    variable: str = "scale" if node.attrs["fn"] in ("mul", "div") else "bias"
     count = prod(t.design.shape_of(value.tensor))
-    weights = {variable: stored}
+    weights: dict[str, str] = {variable: stored}
     t.add(node, "ApplyAlpha", [value], axes=value.axes, n_in=count, n_out=count, weights=weights, quantised=formats(t, weights))
