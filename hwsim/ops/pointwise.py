@@ -12,7 +12,7 @@ FUNCTIONS: dict[str, tuple[int, int]] = {
     # name: (simple operations, transcendental evaluations) an element
     **dict.fromkeys(("add", "sub", "mul", "maximum", "minimum", "neg", "abs", "relu", "sign", "floor", "ceil", "round"), (1, 0)),
     **dict.fromkeys(("equal", "less", "greater", "and", "or", "not", "xor", "where", "identity", "cast", "bitwise", "isnan"), (1, 0)),
-    **dict.fromkeys(("relu6", "clip", "leaky_relu", "prelu", "threshold", "hard_tanh", "square", "mod"), (2, 0)),
+    **dict.fromkeys(("relu6", "clip", "leaky_relu", "prelu", "threshold", "hard_tanh", "square", "mod", "average"), (2, 0)),
     **dict.fromkeys(("hard_sigmoid", "hard_swish"), (4, 0)),
     **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "reciprocal"), (2, 1)),
     **dict.fromkeys(("sin", "cos", "div", "expm1", "log1p"), (8, 1)),

@@ -27,6 +27,8 @@ class TorchFrontend:
         if isinstance(source, str | PurePath):
             return str(source).startswith(PREFIXES) or PurePath(source).suffix in PICKLES
         names = {f"{c.__module__}.{c.__name__}" for c in type(source).__mro__}
+        if any(name.startswith("keras.") for name in names):  # with torch as its backend
+            return False
         return bool(names & {"torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram"})
 
     def load(
