@@ -77,7 +77,8 @@ def untrained(model: Any) -> int:
 def as_keras(graph: Graph, shape: tuple[int, ...]) -> bool:
     """Whether the result has the shape that Keras says, channels last or first."""
     found = graph.tensors[graph.outputs[0]].shape
-    return found in (shape, (shape[0], shape[-1], *shape[1:-1]))
+    known = tuple(f if s is None else s for f, s in zip(found, shape, strict=True))  # Keras loses some sizes in EinsumDense
+    return found in (known, (shape[0], shape[-1], *shape[1:-1]))
 
 
 def sequential(name: str) -> Any:

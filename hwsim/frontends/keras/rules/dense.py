@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from hwsim.frontends.keras.context import Call, Unsupported, Value
 from hwsim.frontends.keras.rules.common import bias, finished, transposed, weight_format
 from hwsim.frontends.keras.weights import Role
@@ -101,9 +99,8 @@ def _einsum(c: Call) -> Value:
 
 
 def _with_bias(c: Call, value: Value, axes: str, sizes: dict[str, int]) -> Value:
-    shape: Shape = tuple(sizes[k] for k in sizes if k in axes)
-    bias_of = c.weight("bias", _spread(axes, sizes), Role(("bias",), 1), stored=shape, change=np.asarray)
-    return c.emit("elementwise", [value, bias_of], suffix=":bias", fn="add")
+    shift = c.weight("bias", _spread(axes, sizes), Role(("bias",), 1), dtype=weight_format(c, "bias"))
+    return c.emit("elementwise", [value, shift], suffix=":bias", fn="add")
 
 
 def _spread(axes: str, sizes: dict[str, int]) -> Shape:
