@@ -17,11 +17,10 @@ from hwsim.targets.fpga.constants import stage_constants
 from hwsim.targets.fpga.device import FpgaDevice
 from hwsim.targets.fpga.mapping import FpgaMapping
 from hwsim.targets.fpga.power import dynamic_power_w
-from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, joined
+from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, block_rams, joined
 
 SRL_DEPTH = 32
 """Deepest FIFO that stays in shift-register LUTs."""
-BRAM_WIDTH, BRAM_DEPTH = 36, 512
 NAMES = ("LUT", "FF", "DSP", "BRAM18", "URAM")
 
 
@@ -37,15 +36,15 @@ class Fifos:
     ff: Array
 
 
-def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> Cost:
-    """Pure array function of program, device and mapping."""
-    constants = stage_constants(mapping.stage)
+def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants | None = None) -> Cost:
+    """Pure array function of program, device and mapping; `constants` are those of the mapping's stage unless given."""
+    constants = stage_constants(mapping.stage) if constants is None else constants
     hardware = instances(program, device=device, mapping=mapping, constants=constants)
     base = base_of(program)
     fifos = fifos_of(base, mapping=mapping, constants=constants)
-    latency, interval = composed(hardware, base, stream=mapping.io_type == "io_stream", resource_only=mapping.backend == "Vivado")
+    latency, interval = composed(hardware, base, stream=mapping.io_type == "io_stream", vitis=mapping.backend.startswith("Vitis"))
     period = mapping.clock_period_s
-    used = _used(hardware, fifos, base, constants)
+    used = _used(hardware, fifos)
     return Cost(
         latency_s=_flat(latency * period),
         interval_s=_flat(interval * period),
@@ -86,21 +85,28 @@ def base_of(program: Program) -> Base:
 def fifos_of(base: Base, *, mapping: FpgaMapping, constants: Constants) -> Fifos:
     """The FIFOs between layers: one a channel, as deep as the pixels that it holds in hls4ml's default; beyond 32 words in block RAM."""
     bits = base.out_bits if mapping.result_width is None else base.out_bits * 0 + mapping.result_width
-    count = base.stream * base.out_channels
+    count = base.stream * base.buffered * base.out_channels
     depth = base.out_positions * base.stream
-    bram = np.where(depth > SRL_DEPTH, np.ceil(bits / BRAM_WIDTH) * np.ceil(depth / BRAM_DEPTH), 0.0) * count
+    bram = (
+        np.where(depth > constants.get("bram.fifo_depth", SRL_DEPTH), block_rams(bits, depth), 0.0) * count
+    )
     lut = count * (constants.get("fifo.lut.one", 0.0) + constants.get("fifo.lut.bits", 0.0) * bits)
     ff = count * (constants.get("fifo.ff.one", 0.0) + constants.get("fifo.ff.bits", 0.0) * bits)
     return Fifos(count, depth, bits, bram, lut, ff)
 
 
-def composed(hardware: Hardware, base: Base, *, stream: bool, resource_only: bool) -> tuple[Array, Array]:
-    """Latency and interval of the whole design in cycles, last axis kept with length one."""
+def composed(hardware: Hardware, base: Base, *, stream: bool, vitis: bool) -> tuple[Array, Array]:
+    """Latency and interval of the whole design in cycles, last axis kept with length one.
+
+    Between layers in io_parallel: Vivado HLS hands over in a cycle what took any; Vitis HLS spends one at every layer, and one more at each
+    fully unrolled product.
+    """
     cycles = hardware.latency_cycles * base.repeat
     interval = np.maximum(np.max(hardware.interval_cycles * base.repeat, axis=-1, keepdims=True), 1.0)
     if not stream:
-        works = (cycles > 0) | (hardware.multipliers > 0)
-        hand_over = np.maximum(np.sum(works, axis=-1, keepdims=True) - 1, 0)
+        products = hardware.multipliers > 0
+        steps = np.ones_like(cycles) + (products & (hardware.reuse_factor <= 1) & (cycles > 0)) if vitis else (cycles > 0) | products
+        hand_over = np.maximum(np.sum(steps, axis=-1, keepdims=True) - 1, 0)
         return np.sum(cycles, axis=-1, keepdims=True) + hand_over, interval
     flows = base.in_positions > 1
     slowest = np.max(np.where(flows, cycles, 0.0), axis=-1, keepdims=True)
@@ -108,12 +114,11 @@ def composed(hardware: Hardware, base: Base, *, stream: bool, resource_only: boo
     return slowest + after, np.maximum(interval, slowest)
 
 
-def _used(hardware: Hardware, fifos: Fifos, base: Base, constants: Constants) -> dict[str, Array]:
-    """Resources of every row, its output registers and FIFOs included."""
-    registers = constants.get("register.ff.bits", 0.0) * (1 - base.stream) * base.outputs * base.out_bits
+def _used(hardware: Hardware, fifos: Fifos) -> dict[str, Array]:
+    """Resources of every row, the FIFO behind it included."""
     return {
         "LUT": hardware.lut + fifos.lut,
-        "FF": hardware.ff + fifos.ff + registers,
+        "FF": hardware.ff + fifos.ff,
         "DSP": hardware.dsp,
         "BRAM18": hardware.bram18 + fifos.bram18,
         "URAM": hardware.uram,

@@ -12,6 +12,8 @@ import numpy as np
 from hwsim.arrays import Array
 from hwsim.targets.fpga.layers import HlsLayer
 
+WIRES = ("Reshape", "Flatten")
+"""hls4ml's classes that are no hardware."""
 Constants = Mapping[str, float]
 Features = Mapping[str, Array]
 
@@ -36,6 +38,8 @@ class Base:
     """Elements of the whole output."""
     stream: Array
     """1 with io_stream, 0 with io_parallel."""
+    buffered: Array
+    """1 where a FIFO stands behind the layer when streaming, 0 where its output is only wires."""
     repeat: Array
     """Times an inference that the instance works one after the other: steps of a recurrent layer."""
     first: Array
@@ -93,6 +97,7 @@ def _base(layer: HlsLayer, *, io_stream: bool) -> dict[str, float]:
         "inputs": sizes[0],
         "outputs": sizes[1],
         "stream": float(io_stream),
+        "buffered": float(layer.kind not in WIRES),
         "repeat": layer.repeat,
         "first": float(not layer.inputs),
     }
@@ -106,6 +111,16 @@ def column(layers: Sequence[HlsLayer], get: Callable[[HlsLayer], Any]) -> Array:
 def linear(constants: Constants, name: str, features: Features) -> Array:
     """Sum of coefficient times feature; a coefficient `<name>.<feature>` that was not fitted counts as 0."""
     return sum((constants.get(f"{name}.{key}", 0.0) * value for key, value in features.items()), start=np.float64(0.0))
+
+
+def block_rams(width: Array, depth: Array) -> Array:
+    """Fewest 18 Kb blocks that hold words of `width` bits, in the best of their shapes (36 x 512 to 1 x 16384; UG573)."""
+    counts = [np.ceil(width / w) * np.ceil(depth / d) for w, d in BLOCK_SHAPES]
+    return np.minimum.reduce(counts)
+
+
+BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+"""Width and depth of an 18 Kb block."""
 
 
 def pow2ceil(value: Array) -> Array:

@@ -41,6 +41,8 @@ BRAM_WIDTH, BRAM_DEPTH = 36, 512
 """Shape of an 18 Kb block in simple dual port (UG573)."""
 DSP_WEIGHT_BITS = 6
 """Narrowest weights that a resource-strategy multiplier takes a DSP for, with data of 16 bits (csynth); narrower ones go to fabric."""
+DSP_DATA_BITS = 27
+"""Widest data that a DSP multiplies at once (DSP48E2); products of wider data by constants go to fabric: the cliff of routed designs."""
 UNROLL_LIMIT = 4096
 """Most multipliers that Vivado and Vitis HLS unroll."""
 
@@ -103,7 +105,7 @@ def columns(layers: Sequence[HlsLayer], *, io_stream: bool) -> MatrixColumns:
         weight_integer=column(layers, lambda x: x.precision["weight"].integer),
         bias_bits=column(layers, lambda x: x.precision["bias"].width if x.use_bias and "bias" in x.precision else 0),
         accum_bits=column(layers, lambda x: x.precision.get("accum", x.result).width),
-        zeros_frac=np.array([w.zeros_frac if w.known else -1.0 for w in known]),
+        zeros_frac=np.array([w.zeros_frac if w.known or w.zeros_frac > 0 else -1.0 for w in known]),
         digits=np.array([-1.0 if w.digits is None else w.digits for w in known]),
         heavy_frac=np.array([-1.0 if w.heavy_frac is None else w.heavy_frac for w in known]),
         valid=ValidFactors.of([valid_reuse_factors(x.n_in, max(1, x.n_out // x.groups), strategy=x.strategy) for x in layers]),
@@ -173,16 +175,20 @@ HEAVY_MEAN = 3.3
 """Mean digits of a constant that has three or more (8 to 14 bits)."""
 
 
-def branches(p: _Product) -> dict[str, Array]:
-    """Which of the templates each row is, as masks of 0 and 1 by name."""
+def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
+    """Which of the templates each row is, as masks of 0 and 1 by name; the schedulers of the two tools differ under the latency strategy."""
     c, r = p.c, p.reuse
-    resource = c.strategy == 1
+    streams, tool = c.stream > 0, "vitis" if vitis else "vivado"
+    resource, latency = c.strategy == 1, (c.strategy == 0) | (c.strategy == 2)
+    parallel = resource & ~streams
     return {
-        "latency": (c.strategy == 0) | (c.strategy == 2),
+        f"latency_{tool}": latency & ~streams,
+        "stream_latency": latency & streams,
+        "stream_resource": resource & streams,
         "da": c.strategy == 3,
-        "unrolled": resource & (r <= 1),
-        "reuse_low": resource & (r > 1) & (r <= 2 * c.n_in),
-        "reuse_high": resource & (r > 2 * c.n_in),
+        "unrolled": parallel & (r <= 1),
+        "reuse_low": parallel & (r > 1) & (r <= 2 * c.n_in),
+        "reuse_high": parallel & (r > 2 * c.n_in),
     }
 
 
@@ -192,7 +198,8 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
     nonzero = total - p.zeros
     acc, moved = c.n_out * p.accum_bits, p.multipliers * p.accum_bits
     one = np.ones_like(acc)
-    fabric = p.heavy - dsp_count(p, multiplier)
+    fabric = np.where((multiplier == "fabric") | (p.in_bits > DSP_DATA_BITS), p.heavy, 0.0)
+    serial = np.where((c.strategy == 0) & (p.heavy > p.multipliers), nonzero * p.accum_bits, 0.0)
     outputs_each = p.reuse / c.n_in
     narrow = p.multipliers * p.in_bits * p.weight_bits * (p.weight_bits < DSP_WEIGHT_BITS)
     lut = {
@@ -207,7 +214,7 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
         "adder_bits": nonzero * p.accum_bits,
         "digit_bits": p.light_digits * p.in_bits,
         "heavy_fabric_bits": fabric * p.in_bits * p.weight_bits / 2,
-        "shared_bits": np.where(p.reuse > 1, np.minimum(nonzero, p.heavy) * p.in_bits, 0.0),
+        "serial_bits": serial,
         "window_bits": c.stream * c.window * c.n_in * p.in_bits,
         "encoded_bits": c.stream * c.encoded * c.n_in * p.in_bits,
     }
@@ -223,6 +230,7 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
         "digit_bits": lut["digit_bits"],
         "heavy_bits": p.heavy * p.in_bits,
         "pipeline_bits": acc * depth,
+        "serial_bits": serial,
         "window_bits": lut["window_bits"],
         "encoded_bits": lut["encoded_bits"],
     }
@@ -232,18 +240,21 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
 def dsp_count(p: _Product, multiplier: str = "auto") -> Array:
     """DSP slices of one copy (products wider than a slice take two)."""
     c = p.c
-    wide = np.where((p.weight_bits > 27) | (p.in_bits > 27) | ((p.weight_bits > 18) & (p.in_bits > 18)), 2.0, 1.0)
-    constant = np.minimum(np.round(p.heavy), p.multipliers)
+    wide = np.where((p.weight_bits > DSP_DATA_BITS) | (p.in_bits > DSP_DATA_BITS) | ((p.weight_bits > 18) & (p.in_bits > 18)), 2.0, 1.0)
+    constant = np.where(p.in_bits > DSP_DATA_BITS, 0.0, np.minimum(np.round(p.heavy), p.multipliers) / wide)
     variable = p.multipliers * (p.weight_bits >= DSP_WEIGHT_BITS)
     used = np.where(c.strategy == 1, np.where(p.reuse <= 1, np.round(p.heavy), variable), constant) * wide
     return np.where(c.strategy == 3, 0.0, used) if multiplier != "fabric" else np.zeros_like(used)
 
 
-def weight_bram(p: _Product) -> Array:
-    """18 Kb blocks of the weight memory of one copy: width over 36 bits times depth over 512 words; registers where nothing repeats."""
-    stored = (p.c.strategy == 1) & (p.reuse > 1)
-    blocks = np.ceil(p.multipliers * p.weight_bits / BRAM_WIDTH) * np.ceil(p.reuse / BRAM_DEPTH)
-    return np.where(stored, blocks, 0.0)
+def weight_bram(p: _Product, constants: Constants) -> Array:
+    """18 Kb blocks of the weight memory of one copy: width over 36 bits times depth over 512 words; LUTs where it is shallow.
+
+    Logic synthesis keeps shallower memories in LUTs, and drops the bits that no trained weight uses (`bram.weight_frac`).
+    """
+    stored = (p.c.strategy == 1) & (p.reuse > constants.get("bram.rom_depth", 1.0))
+    bits = p.multipliers * p.weight_bits * constants.get("bram.weight_frac", 1.0)
+    return np.where(stored, np.ceil(bits / BRAM_WIDTH) * np.ceil(p.reuse / BRAM_DEPTH), 0.0)
 
 
 def window_bram(p: _Product) -> Array:
@@ -258,12 +269,12 @@ def cycles(p: _Product, constants: Constants, *, budget_ns: Array, vitis: bool) 
     name = "vitis" if vitis else "vivado"
     levels = np.log2(np.maximum(c.n_in, 1.0))
     depth = np.floor(constants.get(f"depth.{name}.level_ns", 1.0) * levels / budget_ns)
-    depth = depth + (constants.get(f"depth.{name}.product_ns", 0.0) > budget_ns)
+    depth = depth + ((constants.get(f"depth.{name}.product_ns", 0.0) > budget_ns) & (c.n_in > 1))
     waits = np.maximum(np.ceil(np.round(p.heavy) / p.multipliers) - 1, 0)
     scheduled = depth + np.where(p.reuse > 1, waits, 0)
     one_latency = np.where(c.strategy == 1, np.where(p.reuse > 1, p.reuse + 1, np.where(c.n_in * c.n_out > 2048, 1, depth)), scheduled)
     one_interval = np.where(c.strategy == 1, p.reuse, np.minimum(p.reuse, scheduled + 1))
-    overhead = constants.get("stream.pixel_cycles", 4.0)
+    overhead = constants.get("stream.pixel_cycles", 4.0) + c.encoded
     streams = (c.stream > 0) & (c.pixels > 1)
     slow = np.where(c.strategy == 1, p.reuse + overhead, one_interval)
     latency = np.where(streams, c.pixels * slow + np.where(c.strategy == 1, 0, depth), c.passes * one_interval + one_latency - one_interval)
@@ -275,11 +286,11 @@ def cycles(p: _Product, constants: Constants, *, budget_ns: Array, vitis: bool) 
 def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constants) -> Hardware:
     """Cycles and resources of the rows."""
     p = _product(c, mapping)
-    copies = c.groups * c.instances
-    latency, fastest, interval = cycles(p, constants, budget_ns=mapping.budget_s * 1e9, vitis=mapping.backend.startswith("Vitis"))
+    copies, vitis = c.groups * c.instances, mapping.backend.startswith("Vitis")
+    latency, fastest, interval = cycles(p, constants, budget_ns=mapping.budget_s * 1e9, vitis=vitis)
     lut_of, ff_of = features(p, multiplier=mapping.multiplier)
     lut = ff = np.zeros_like(p.multipliers)
-    for name, mask in branches(p).items():
+    for name, mask in branches(p, vitis=vitis).items():
         if np.any(mask):
             lut = lut + mask * linear(constants, f"{name}.lut", lut_of)
             ff = ff + mask * linear(constants, f"{name}.ff", ff_of)
@@ -289,10 +300,10 @@ def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constant
         interval_cycles=interval,
         multipliers=np.where(c.strategy == 3, 0.0, p.multipliers) * copies,
         reuse_factor=p.reuse,
-        dsp=dsp_count(p, mapping.multiplier) * copies,
+        dsp=dsp_count(p, mapping.multiplier) * copies * np.where(c.strategy == 1, 1.0, constants.get("scale.dsp", 1.0)),
         lut=lut * copies,
         ff=ff * copies,
-        bram18=(weight_bram(p) + window_bram(p)) * copies,
+        bram18=(weight_bram(p, constants) + window_bram(p)) * copies,
         uram=np.zeros_like(p.multipliers),
     )
 
@@ -300,4 +311,4 @@ def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constant
 def fit_features(c: MatrixColumns, mapping: Any) -> tuple[dict[str, Array], Mapping[str, Array], Mapping[str, Array]]:
     """What a calibration needs: masks of the branches, features of LUT and of FF."""
     p = _product(c, mapping)
-    return branches(p), *features(p, multiplier=mapping.multiplier)
+    return branches(p, vitis=mapping.backend.startswith("Vitis")), *features(p, multiplier=mapping.multiplier)

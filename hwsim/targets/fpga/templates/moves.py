@@ -47,6 +47,8 @@ class MoveColumns(Base):
     """Lines that a streaming window keeps."""
     line: Array
     """Pixels of a line."""
+    encoded: Array
+    """1 with the encoded implementation."""
 
 
 def form_of(layer: HlsLayer) -> str:
@@ -68,6 +70,7 @@ def columns(layers: Sequence[HlsLayer], *, io_stream: bool) -> MoveColumns:
         ),
         rows_kept=column(layers, lambda x: x.kernel[0] - 1 if len(x.kernel) == 2 else 0),
         line=column(layers, lambda x: x.in_shape[1] if len(x.in_shape) == 3 else 1),
+        encoded=column(layers, lambda x: x.implementation == "encoded"),
     )
 
 
@@ -80,6 +83,7 @@ def features(c: MoveColumns) -> dict[str, Array]:
         "element_bits": bits,
         "window_bits": bits * np.where(pools, c.window, 0.0),
         "parallel_bits": np.where(pools, c.in_channels * c.in_bits, 0.0) * (1 - c.stream),
+        "encoded_bits": bits * c.stream * c.encoded * pools,
         "line_bits": c.stream * bits * c.rows_kept * np.ceil(c.line / 32),
     }
 

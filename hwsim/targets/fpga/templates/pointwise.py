@@ -66,7 +66,8 @@ def features(c: PointwiseColumns, *, tight: Array) -> dict[str, Array]:
         "stream": c.stream,
         "element_bits": bits,
         "rounded_bits": bits * c.rounds,
-        "tight_bits": bits * tight,
+        "registered_bits": bits * tight * c.rounds,
+        "stream_bits": bits * c.stream,
         "operand_bits": bits * (c.operands - 1),
     }
 
@@ -88,7 +89,7 @@ def hardware(c: PointwiseColumns, *, device: Any, mapping: Any, constants: Const
     dsp = np.where(multiplies & (width > NARROW_BITS), c.out_channels, 0.0)
     if mapping.multiplier == "fabric":
         dsp = zero
-    depth = np.where(multiplies, 1.0, 0.0) + tight
+    depth = np.where(multiplies, 1.0, 0.0) + tight * c.rounds
     streams = c.out_positions > 1
     latency = np.where(streams, c.out_positions + 2 + depth, depth)
     return Hardware(
@@ -106,6 +107,6 @@ def hardware(c: PointwiseColumns, *, device: Any, mapping: Any, constants: Const
 
 
 TIGHT_S = 4e-9
-"""Time budget of a clock cycle below which Vitis HLS registers even a comparison (5 ns less 27 %, in argykokk's reports)."""
+"""Time budget of a clock cycle below which Vitis HLS registers a comparison that rounds and saturates (5 ns less 27 %, in argykokk's reports)."""
 NARROW_BITS = 9
 """Widest operand of a variable product that stays in fabric."""

@@ -67,7 +67,7 @@ def hardware(c: TableColumns, *, device: Any, mapping: Any, constants: Constants
     ports = np.ceil(n / 2)
     bram = np.where(softmax, blocks * np.where(c.stream > 0, 2 + np.ceil(n / 5), np.where(vitis, n, ports + 1)), blocks * ports)
     dsp = np.where(softmax, n, 0.0) * (mapping.multiplier != "fabric")
-    found = features(c)
+    found = features(c, fabric=mapping.multiplier == "fabric")
     lut = ff = zero
     for i, name in enumerate(FORMS):
         mask = c.form == i
@@ -91,14 +91,17 @@ def hardware(c: TableColumns, *, device: Any, mapping: Any, constants: Constants
     )
 
 
-def features(c: TableColumns) -> dict[str, Array]:
+def features(c: TableColumns, *, fabric: bool) -> dict[str, Array]:
     """Bits that LUT and FF are linear in."""
     bits = c.out_channels * c.out_bits
+    softmax = np.asarray(c.form == FORMS.index("softmax"), dtype=float)
     return {
-        "one": np.ones_like(bits),
+        "one": softmax,
+        "stream": softmax * c.stream,
         "element_bits": bits,
         "tree_bits": bits * log2ceil(c.out_channels),
         "stream_bits": bits * c.stream,
+        "fabric_bits": bits * softmax * fabric,
     }
 
 
