@@ -219,6 +219,10 @@ class Importer:
 
     def run(self, network: Network, inputs: Sequence[Value], *, path: tuple[str, ...] = ()) -> list[Value]:
         """The outputs of `network` for `inputs`."""
+        if len(inputs) != len(network.inputs):
+            raise InputError(
+                f"{self.where}: model {network.name!r} takes {len(network.inputs)} tensor(s), but is called with {len(inputs)}"
+            )
         values: dict[Ref, Value | None] = dict(zip(network.inputs, inputs, strict=True))
         waiting = ordered(network, where=self.where)
         for name, number in waiting:
@@ -259,7 +263,7 @@ class Importer:
             return self._left_out(layer, inputs, network, path, ref)
         except (GraphError, UnknownName) as error:
             raise InputError(f"{call.where}: {error}") from None
-        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, StopIteration) as error:
             raise InputError(f"{call.where}: its settings do not fit the layer ({type(error).__name__}: {str(error)[:120]})") from None
 
     def _refuse(self, layer: Layer, path: tuple[str, ...]) -> bool:

@@ -114,9 +114,16 @@ def _layer(raw: Any, *, where: str, depth: int) -> Layer:
         name,
         config,
         str(raw.get("module") or _home(raw.get("registered_name"))),
-        tuple(_call(c) for c in raw.get("inbound_nodes") or ()),
+        _calls(raw.get("inbound_nodes"), where=f"{where}: layer {name!r}"),
         network_of(raw, where=f"{where}: model {name!r}", depth=depth + 1) if nested else None,
     )
+
+
+def _calls(raw: Any, *, where: str) -> tuple[Call, ...]:
+    try:
+        return tuple(_call(c) for c in raw or ())
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        raise InputError(f"{where}: `inbound_nodes` is {_shown(raw)}; expected a list of the tensors that it reads") from None
 
 
 def _home(registered: Any) -> str:
@@ -186,11 +193,18 @@ def _made_input(first: Layer, settings: Mapping[str, Any], *, where: str) -> Lay
 
 def _functional(name: str, layers: list[Layer], settings: Mapping[str, Any], *, where: str) -> Network:
     by_name = {layer.name: layer for layer in layers}
-    inputs, outputs = (tuple(_refs(settings.get(key))) for key in ("input_layers", "output_layers"))
+    inputs, outputs = (_ends(settings.get(key), key, where=where) for key in ("input_layers", "output_layers"))
     lost = {r.layer for r in (*inputs, *outputs, *(r for layer in layers for c in layer.calls for r in c.refs))} - set(by_name)
     if not outputs or lost:
         raise InputError(f"{where}: " + (f"layer(s) {sorted(lost)} are used but not described" if lost else "no `output_layers`"))
     return Network(name, by_name, inputs, outputs)
+
+
+def _ends(raw: Any, key: str, *, where: str) -> tuple[Ref, ...]:
+    try:
+        return tuple(_refs(raw))
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+        raise InputError(f"{where}: `{key}` is {_shown(raw)}; expected a list of [layer, 0, 0]") from None
 
 
 def _shown(value: Any) -> str:
