@@ -9,7 +9,7 @@ from typing import Any
 from hwsim import plugins
 from hwsim.cost import Program, Target, Verdict
 from hwsim.errors import DoesNotFit, InputError, UnknownName
-from hwsim.estimate import Estimate
+from hwsim.estimate import NOT_VALIDATED, Estimate
 from hwsim.graph import Graph
 
 PHASES = ("prefill", "decode")
@@ -176,7 +176,7 @@ class _Runner:
 
         program = lowered(self.family, graph, device=self.device, mapping=self.mapping)
         cost = plugins.load("hwsim.surrogates", self.method).predict(program, device=self.device, mapping=self.mapping)
-        latency, energy = intervals(program, cost, device=self.device, mapping=self.mapping, method=self.method)
+        ranges = intervals(program, cost, device=self.device, mapping=self.mapping, method=self.method)
         judge = getattr(self.family, "verdict", None)
         said = judge(program, cost, device=self.device, mapping=self.mapping) if judge else Verdict()
         return Estimate(
@@ -186,8 +186,9 @@ class _Runner:
             cost,
             tuple(self.family.binding(cost)),
             method=self.method,
-            latency_interval=latency,
-            energy_interval=energy,
+            latency_interval=ranges.get("latency", NOT_VALIDATED),
+            energy_interval=ranges.get("energy", NOT_VALIDATED),
+            resource_intervals={name: ranges[name] for name in cost.resources if name in ranges},
             facts=self.family.facts(self.device, self.mapping),
             blockers=said.blockers,
             warnings=(*program.warnings, *said.warnings),

@@ -78,6 +78,8 @@ class Estimate:
     phase: str | None = None
     latency_interval: Interval = NOT_VALIDATED
     energy_interval: Interval = NOT_VALIDATED
+    resource_intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """Of the resources that have one, by name."""
     facts: Mapping[str, Quantity] = field(default_factory=dict)
     """The constants that matter most, with their sources."""
     decode: Estimate | None = None

@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.accuracy import COLUMNS, COUNTS, LEVEL, RELATIVE, ErrorRow, cells, error_row
 from hwsim.cost import Cost, Program
 from hwsim.errors import DataMissing, UnknownName
-from hwsim.estimate import NOT_VALIDATED, Interval
-
-LEVEL = 0.9
-"""Share of the validation rows that an interval covers."""
+from hwsim.estimate import Interval
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,18 @@ class Suite:
 
     name: str
     rows: str
-    """`module:function`; called without arguments, returns columns `device`, `group`, `measured_s`, `predicted_s`, `roofline_s`."""
+    """`module:function`; called without arguments, returns columns `device`, `group`, `measured_*`, `predicted_*` and, where there is one, `roofline_*`."""
     unit: str
     summary: str
     fit: str | None = None
-    """`module:function` that fits and writes the constants anew."""
+    """Name of the function in the module of `rows` that fits and writes the constants anew."""
+    columns: tuple[str, ...] = RELATIVE
+    """Statistics that its tables show."""
+
+    @property
+    def title(self) -> str:
+        """What the tables hold."""
+        return "Agreement with tool reports" if self.columns is COUNTS else "Absolute percentage error"
 
 
 SUITES = {
@@ -74,6 +79,19 @@ SUITES = {
             "mean power of matrix products, each GPU left out",
             "write",
         ),
+        *(
+            Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
+            for name, rows, summary, fit in (
+                ("dense-csynth", "suites:dense_csynth", "single dense layers, C synthesis, each architecture left out", "write_csynth"),
+                ("dense-vsynth", "suites:dense_vsynth", "two dense layers, logic synthesis, each architecture left out", "write_synthesis"),
+                ("mlp-csynth", "suites:mlp_csynth", "trained MLPs, latency strategy, C synthesis, each network left out", None),
+                ("cnn-csynth", "suites:cnn_csynth", "streaming CNNs, C synthesis, each network left out", None),
+                ("cnn-vsynth", "suites:cnn_vsynth", "streaming CNNs, logic synthesis, each network left out", None),
+                ("ci-csynth", "suites:ci_csynth", "hls4ml's own test networks, C synthesis, each kind left out", None),
+                ("jet-routed", "suites:jet_routed", "jet taggers after place and route, each number format left out", None),
+                ("energy", "boards:energy_rows", "energy an inference on boards, each network left out", None),
+            )
+        ),
     )
 }
 
@@ -91,52 +109,12 @@ def suite(name: str) -> Suite:
 
 
 @dataclass(frozen=True)
-class ErrorRow:
-    """Error of the rows of one group; percentages."""
-
-    group: str
-    n: int
-    median: float
-    mean: float
-    p90: float
-    bias: float
-    """Median of predicted over measured, minus one."""
-    spearman: float
-    roofline_median: float
-    roofline_mean: float
-    low_ratio: float
-    """Quantile of measured over predicted below the middle 90 %."""
-    high_ratio: float
-
-
-def error_row(group: str, measured: np.ndarray, predicted: np.ndarray, roofline: np.ndarray) -> ErrorRow:
-    """Error statistics of one group; columns of shape `(rows,)`, in one unit."""
-    from scipy.stats import spearmanr
-
-    error, plain = (100 * np.abs(p / measured - 1) for p in (predicted, roofline))
-    low, high = np.quantile(measured / predicted, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    varied = len(measured) > 2 and np.ptp(measured) > 0 and np.ptp(predicted) > 0
-    return ErrorRow(
-        group,
-        len(measured),
-        float(np.median(error)),
-        float(np.mean(error)),
-        float(np.quantile(error, 0.9)),
-        float(100 * (np.median(predicted / measured) - 1)),
-        float(np.asarray(spearmanr(measured, predicted))[0]) if varied else float("nan"),
-        float(np.median(plain)),
-        float(np.mean(plain)),
-        float(low),
-        float(high),
-    )
-
-
-@dataclass(frozen=True)
 class Report:
     """Result of one suite."""
 
     suite: Suite
-    overall: ErrorRow
+    overall: ErrorRow | None
+    """None where rows count different things."""
     by_device: tuple[ErrorRow, ...]
     by_group: tuple[ErrorRow, ...]
     by_both: tuple[ErrorRow, ...]
@@ -145,12 +123,15 @@ class Report:
 def report(chosen: Suite, columns: Mapping[str, Any]) -> Report:
     """Error tables of one suite's rows, overall, by device, by group and by both."""
     device, group = (np.asarray(columns[c]).astype(str) for c in ("device", "group"))
-    values = [_values(columns, key) for key in ("measured", "predicted", "roofline")]
+    values = [_values(columns, key) for key in ("measured", "predicted")]
+    values.append(_values(columns, "roofline") if any(c.startswith("roofline") for c in columns) else np.full_like(values[0], np.nan))
     both = np.char.add(np.char.add(device, " / "), group)
 
     def tables(keys: np.ndarray) -> tuple[ErrorRow, ...]:
         return tuple(error_row(str(k), *(v[keys == k] for v in values)) for k in np.unique(keys))
 
+    if chosen.columns is COUNTS:
+        return Report(chosen, None, (), tables(group) if len(np.unique(device)) > 1 else (), tables(both))
     return Report(chosen, error_row("all", *values), tables(device), tables(group), tables(both))
 
 
@@ -207,67 +188,70 @@ def calibrate(family: str, *, tell: Callable[[str], None] = lambda _: None) -> l
     return lines
 
 
-COLUMNS = ("n", "median %", "mean %", "p90 %", "bias %", "Spearman", "roofline median %", "roofline mean %")
-
-
-def cells(row: ErrorRow) -> list[str]:
-    """The printed cells of a row, in the order of `COLUMNS`."""
-    numbers = (row.median, row.mean, row.p90, row.bias)
-    return [f"{row.n:,}", *(f"{x:.1f}" for x in numbers), f"{row.spearman:.3f}", f"{row.roofline_median:.1f}", f"{row.roofline_mean:.1f}"]
-
-
 def markdown(item: Report) -> str:
     """The table of one suite for docs/accuracy."""
-    head = f"| | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}"
+    titles = [COLUMNS[c][0] for c in item.suite.columns]
+    head = f"| | {' | '.join(titles)} |\n|---|{'---:|' * len(titles)}"
     lines = [
         f"# {item.suite.name}",
         "",
-        f"Absolute percentage error of {item.suite.summary}. Rerun: `hwsim validate {item.suite.name}`.",
+        f"{item.suite.title} of {item.suite.summary}. Rerun: `hwsim validate {item.suite.name}`.",
         "",
         head,
     ]
-    for rows in ([item.overall], item.by_device, item.by_group, item.by_both):
-        lines += [f"| {row.group} | {' | '.join(cells(row))} |" for row in rows]
-        lines.append(f"| |{' |' * len(COLUMNS)}")
+    for rows in filter(None, ([item.overall] if item.overall else (), item.by_device, item.by_group, item.by_both)):
+        lines += [f"| {row.group} | {' | '.join(cells(row, item.suite.columns))} |" for row in rows]
+        lines.append(f"| |{' |' * len(titles)}")
     return "\n".join(lines[:-1]) + "\n"
 
 
 def write_intervals(reports: Iterable[Report]) -> None:
-    """Keep the quantiles of measured over predicted, for the intervals of estimates."""
+    """Keep the quantiles of measured over predicted, for the intervals of estimates; a file a family."""
+    for item in reports:
+        _write_domains(item.suite.name.partition("-")[0], _domains(item))
+
+
+def _domains(item: Report) -> dict[str, Any]:
+    rows = {item.suite.name: item.overall} if item.overall else {}
+    rows |= {f"{item.suite.name}/{row.group}": row for row in (*item.by_group, *(item.by_both if item.overall is None else ()))}
+    return {
+        key: {
+            "n": row.n,
+            "median_ape": round(row.median / 100, 4),
+            "low_ratio": round(row.low_ratio, 4),
+            "high_ratio": round(row.high_ratio, 4),
+        }
+        for key, row in rows.items()
+        if row is not None and row.n > 1 and np.isfinite(row.high_ratio)
+    }
+
+
+def _write_domains(family: str, found: Mapping[str, Any]) -> None:
     import yaml
 
     from hwsim import shelf
 
-    path = shelf.checkout("targets") / "gpu" / "fitted" / "validation.yaml"
+    path = shelf.checkout("targets") / family / "fitted" / "validation.yaml"
+    path.parent.mkdir(exist_ok=True)
     domains = yaml.safe_load(path.read_text(encoding="utf-8"))["domains"] if path.exists() else {}
-    for item in reports:
-        for row in (item.overall, *item.by_group):
-            key = item.suite.name if row is item.overall else f"{item.suite.name}/{row.group}"
-            domains[key] = {
-                "n": row.n,
-                "median_ape": round(row.median / 100, 4),
-                "low_ratio": round(row.low_ratio, 4),
-                "high_ratio": round(row.high_ratio, 4),
-            }
     note = "# Written by `hwsim validate --write`: quantiles of measured over predicted on rows that the fit did not see.\n"
-    path.write_text(note + yaml.safe_dump({"level": LEVEL, "domains": domains}, sort_keys=True), encoding="utf-8")
+    content = yaml.safe_dump({"level": LEVEL, "domains": {**domains, **found}}, sort_keys=True)
+    path.write_text(note + content, encoding="utf-8")
 
 
-def intervals(program: Program, cost: Cost, *, device: Any, mapping: Any, method: str) -> tuple[Interval, Interval]:
-    """Calibrated ranges of latency and energy of an estimate, from the domain that the target says it belongs to."""
+def intervals(program: Program, cost: Cost, *, device: Any, mapping: Any, method: str) -> dict[str, Interval]:
+    """Calibrated ranges of an estimate by metric (`latency`, `energy`, names of resources), from the domains that the target says it is in."""
     from hwsim import plugins, shelf
 
     family = plugins.load("hwsim.targets", program.family)
-    domain_of = getattr(family, "validation_domain", None)
-    if domain_of is None or method != "closed-form":
-        return NOT_VALIDATED, NOT_VALIDATED
+    domains_of = getattr(family, "validation_domains", None)
+    if domains_of is None or method != "closed-form":
+        return {}
     table = shelf.validation(program.family)
-    latency, energy = domain_of(program, cost, device=device, mapping=mapping)
-    return _interval(table, latency, cost.latency_s), _interval(table, energy, cost.energy_j.total)
+    values = {"latency": cost.latency_s, "energy": cost.energy_j.total, **{n: r.used for n, r in cost.resources.items()}}
+    domains = domains_of(program, cost, device=device, mapping=mapping)
+    return {metric: _interval(table[domain], domain, float(values[metric])) for metric, domain in domains.items() if domain in table}
 
 
-def _interval(table: Mapping[str, Any], domain: str | None, value: Any) -> Interval:
-    entry = table.get(domain or "")
-    if entry is None:
-        return NOT_VALIDATED
-    return Interval(float(value) * entry["low_ratio"], float(value) * entry["high_ratio"], LEVEL, domain or "", entry["median_ape"])
+def _interval(entry: Mapping[str, Any], domain: str, value: float) -> Interval:
+    return Interval(value * entry["low_ratio"], value * entry["high_ratio"], LEVEL, domain, entry["median_ape"])

@@ -52,7 +52,7 @@ def _list(as_json: bool) -> None:
         return output.show_json([{"name": name, "summary": summary} for name, summary in rows])
     from hwsim.report.tables import listing
 
-    output.show(listing(("validation", "absolute percentage error of"), rows))
+    output.show(listing(("validation", "error of"), rows))
     return None
 
 
@@ -63,7 +63,9 @@ def _show(reports: list[Any], as_json: bool) -> None:
 
     for report in reports:
         output.show(error_table(report), "")
-    output.show("Absolute percentage errors; rank: Spearman's coefficient; roof: errors of a plain roofline.")
+    output.show(
+        "Errors are absolute percentages; roofline: errors of a plain roofline; SMAPE, R2: as the wa-hls4ml benchmark defines them."
+    )
     return None
 
 
@@ -71,4 +73,6 @@ def _plain(report: Any) -> dict[str, Any]:
     from hwsim.report.json import json_value
 
     groups = {name: [asdict(row) for row in getattr(report, name)] for name in ("by_device", "by_group", "by_both")}
-    return json_value({"name": report.suite.name, "unit": report.suite.unit, "overall": asdict(report.overall), **groups})
+    return json_value(
+        {"name": report.suite.name, "unit": report.suite.unit, "overall": report.overall and asdict(report.overall), **groups}
+    )

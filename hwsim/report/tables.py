@@ -81,16 +81,14 @@ def quantity_tables(heading: str, quantities: Mapping[str, Quantity]) -> list[An
     return [table, Text(), notes]
 
 
-ERROR_HEADINGS = ("n", "median", "mean", "p90", "bias", "rank", "roof med", "roof mean")
-
-
 def error_table(report: Report) -> Table:
-    """Errors of one validation: overall, then by group; percentages but for `n` and `rank` (Spearman); `roof`: a plain roofline."""
-    from hwsim.validation import cells
+    """Statistics of one validation: overall and by group, or by source and group where rows count different things."""
+    from hwsim.accuracy import COLUMNS, cells
 
-    table = listing((report.suite.name, *ERROR_HEADINGS), [], right=range(1, len(ERROR_HEADINGS) + 1))
-    for row in (report.overall, *report.by_group):
-        table.add_row(*map(Text, (row.group, *cells(row))), style="bold" if row is report.overall else "")
+    headings = [COLUMNS[c][0] for c in report.suite.columns]
+    table = listing((report.suite.name, *headings), [], right=range(1, len(headings) + 1))
+    for row in (report.overall, *report.by_group) if report.overall else report.by_both:
+        table.add_row(*map(Text, (row.group, *cells(row, report.suite.columns))), style="bold" if row is report.overall else "")
     return table
 
 

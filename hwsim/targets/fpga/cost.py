@@ -87,9 +87,7 @@ def fifos_of(base: Base, *, mapping: FpgaMapping, constants: Constants) -> Fifos
     bits = base.out_bits if mapping.result_width is None else base.out_bits * 0 + mapping.result_width
     count = base.stream * base.buffered * base.out_channels
     depth = base.out_positions * base.stream
-    bram = (
-        np.where(depth > constants.get("bram.fifo_depth", SRL_DEPTH), block_rams(bits, depth), 0.0) * count
-    )
+    bram = np.where(depth > constants.get("bram.fifo_depth", SRL_DEPTH), block_rams(bits, depth), 0.0) * count
     lut = count * (constants.get("fifo.lut.one", 0.0) + constants.get("fifo.lut.bits", 0.0) * bits)
     ff = count * (constants.get("fifo.ff.one", 0.0) + constants.get("fifo.ff.bits", 0.0) * bits)
     return Fifos(count, depth, bits, bram, lut, ff)

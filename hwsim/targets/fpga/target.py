@@ -14,6 +14,7 @@ from hwsim.quantities import Quantity
 from hwsim.targets.fpga.constants import sources
 from hwsim.targets.fpga.cost import program_cost
 from hwsim.targets.fpga.device import FpgaDevice
+from hwsim.targets.fpga.domains import domains
 from hwsim.targets.fpga.feasibility import verdict
 from hwsim.targets.fpga.lower import lower
 from hwsim.targets.fpga.mapping import FpgaMapping
@@ -75,6 +76,10 @@ class FpgaTarget:
         keys = ("lut", "ff", "dsp", "bram18", "clock_limit_hz", "static_power_w")
         fitted = {f"{mapping.stage}.{k}": q for k, q in sources(mapping.stage).items() if k in LEADING}
         return {**{k: device.sources[k] for k in keys if k in device.sources}, **fitted}
+
+    def validation_domains(self, program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Mapping[str, str]:
+        """Domains whose errors the intervals come from; empty outside of what was measured."""
+        return domains(program, cost, device=device, mapping=mapping)
 
     def verdict(self, program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Verdict:
         """Whether it will synthesise, and what puts it at risk."""

@@ -68,8 +68,8 @@ class GpuTarget:
         fmt = AUTOCAST.get(mapping.dtype, "fp32" if mapping.dtype == "native" else mapping.dtype)
         return {"compute": float(device.peak_op_per_s(fmt)), "memory": float(device.dram_b_per_s)}
 
-    def validation_domain(self, program: Program, cost: Cost, *, device: Any, mapping: GpuMapping) -> tuple[str | None, str | None]:
-        """Domains whose errors the intervals of latency and energy come from.
+    def validation_domains(self, program: Program, cost: Cost, *, device: Any, mapping: GpuMapping) -> Mapping[str, str]:
+        """Domain whose errors the interval of the latency comes from.
 
         Whole networks were measured on three NVIDIA boards in eager and compiled mode, on images, at batches that keep the host out
         of the way. Those boards take the errors on families left out, other NVIDIA GPUs those on boards left out; what is none of
@@ -77,9 +77,9 @@ class GpuTarget:
         """
         waits = float(cost.latency_s) <= float(cost.extra["host_s"])
         if waits or "seq_len" in program.graph.attrs or mapping.runtime not in ("eager", "compile") or device.vendor != "nvidia":
-            return None, None
+            return {}
         suite = "gpu-networks" if device.name in MEASURED else "gpu-networks-devices"
-        return f"{suite}/{mapping.runtime}", None
+        return {"latency": f"{suite}/{mapping.runtime}"}
 
 
 MEASURED = ("rtx-3090", "rtx-4090", "rtx-pro-6000-blackwell-maxq")

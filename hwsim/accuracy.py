@@ -1,0 +1,109 @@
+"""Error statistics of predictions against measurements, and how tables print them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVEL = 0.9
+"""Share of the validation rows that an interval covers."""
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """Error of the rows of one group; percentages."""
+
+    group: str
+    n: int
+    median: float
+    mean: float
+    p90: float
+    bias: float
+    """Median of predicted over measured, minus one."""
+    spearman: float
+    roofline_median: float
+    roofline_mean: float
+    low_ratio: float
+    """Quantile of measured over predicted below the middle 90 %."""
+    high_ratio: float
+    exact: float = 0.0
+    """Share of rows whose rounded prediction is the measured number."""
+    within_two: float = 0.0
+    """Share of rows that are at most two off."""
+    smape: float = 0.0
+    """200 % / n * sum |y - f| / (|y| + |f| + 1), as wa-hls4ml has it."""
+    r2: float = float("nan")
+
+
+def error_row(group: str, measured: np.ndarray, predicted: np.ndarray, roofline: np.ndarray) -> ErrorRow:
+    """Error statistics of one group; columns of shape `(rows,)`, in one unit. Relative errors leave out rows that measure 0."""
+    kept = measured > 0
+    y, f = measured[kept], predicted[kept]
+    error, plain = (100 * np.abs(p[kept] / y - 1) for p in (predicted, roofline))
+    low, high = _quantiles(y / np.maximum(f, 1e-300), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    distance = np.abs(predicted - measured)
+    return ErrorRow(
+        group,
+        len(measured),
+        *_quantiles(error, [0.5]),
+        float(np.mean(error)) if len(error) else 0.0,
+        *_quantiles(error, [0.9]),
+        float(100 * (np.median(f / y) - 1)) if len(y) else 0.0,
+        _spearman(measured, predicted),
+        *_quantiles(plain, [0.5]),
+        float(np.mean(plain)) if len(plain) else 0.0,
+        float(low),
+        float(high),
+        exact=float(100 * np.mean(np.round(predicted) == measured)),
+        within_two=float(100 * np.mean(distance <= 2)),
+        smape=float(200 * np.mean(distance / (np.abs(measured) + np.abs(predicted) + 1))),
+        r2=_r2(measured, predicted),
+    )
+
+
+def _quantiles(values: np.ndarray, at: Sequence[float]) -> list[float]:
+    return [float(v) for v in np.quantile(values, at)] if len(values) else [0.0 for _ in at]
+
+
+def _spearman(measured: np.ndarray, predicted: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    varied = len(measured) > 2 and np.ptp(measured) > 0 and np.ptp(predicted) > 0
+    return float(np.asarray(spearmanr(measured, predicted))[0]) if varied else float("nan")
+
+
+def _r2(measured: np.ndarray, predicted: np.ndarray) -> float:
+    spread = np.sum((measured - np.mean(measured)) ** 2)
+    return float(1 - np.sum((measured - predicted) ** 2) / spread) if spread > 0 else float("nan")
+
+
+def _number(digits: int) -> Callable[[float], str]:
+    return lambda value: "-" if np.isnan(value) else f"{value:,.{digits}f}"
+
+
+COLUMNS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "n": ("n", _number(0)),
+    "median": ("median %", _number(1)),
+    "mean": ("mean %", _number(1)),
+    "p90": ("p90 %", _number(1)),
+    "bias": ("bias %", _number(1)),
+    "spearman": ("Spearman", _number(3)),
+    "roofline_median": ("roofline median %", _number(1)),
+    "roofline_mean": ("roofline mean %", _number(1)),
+    "exact": ("exact %", _number(1)),
+    "within_two": ("within 2 %", _number(1)),
+    "smape": ("SMAPE %", _number(1)),
+    "r2": ("R2", _number(3)),
+}
+"""Statistics by name: heading and format."""
+RELATIVE = ("n", "median", "mean", "p90", "bias", "spearman", "roofline_median", "roofline_mean")
+"""What tables of times and powers show."""
+COUNTS = ("n", "exact", "within_two", "smape", "r2", "median", "bias")
+"""What tables of counts show, where zeros and exact hits matter."""
+
+
+def cells(row: ErrorRow, columns: Sequence[str] = RELATIVE) -> list[str]:
+    """The printed cells of a row."""
+    return [COLUMNS[name][1](getattr(row, name)) for name in columns]
