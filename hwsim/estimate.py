@@ -120,8 +120,9 @@ class Estimate:
 
     @property
     def power_w(self) -> float:
-        """Mean power over the inference."""
-        return self.energy_j / self.latency_s if self.latency_s else 0.0
+        """Mean power in steady state: the energy of an inference over the time between two."""
+        interval = float(self.cost.interval_s)
+        return self.energy_j / interval if interval else 0.0
 
     @property
     def memory(self) -> Memory:

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from hwsim.report import text
+from hwsim.report.family import highlights
 from hwsim.report.svg import colour
 from hwsim.units import format_si
 
@@ -26,6 +27,8 @@ def _cards(e: Estimate) -> Iterator[str]:
     yield card(first, format_si(e.latency_s, "s"), text.interval(e.latency_interval, "s"))
     if e.decode is not None:
         yield card("Time per output token", format_si(e.decode.latency_s, "s"), text.interval(e.decode.latency_interval, "s"))
+    for label, words in highlights(e).items():
+        yield card(label, *_split(words))
     rate = e if e.decode is None else e.decode
     yield card("Throughput" if e.decode is None else "Decode throughput", *_split(text.throughput(rate)))
     yield card("Energy", format_si(e.energy_j, "J"), "; ".join(filter(None, (text.interval(e.energy_interval, "J"), _energy_parts(e)))))

@@ -63,6 +63,7 @@ class ResourceDocument(msgspec.Struct, forbid_unknown_fields=True):
 
     used: Annotated[float, _field("Needed.")]
     available: Annotated[float | None, _field("What the device has.")]
+    interval: Annotated[IntervalDocument, _field("Error bar of used.")]
 
 
 class LayerDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,6 +83,8 @@ class LayerDocument(msgspec.Struct, forbid_unknown_fields=True):
     read_b: Annotated[float, _field("Bytes read.")]
     written_b: Annotated[float, _field("Bytes written.")]
     weight_b: Annotated[float, _field("Weights among the bytes read.")]
+    resources: Annotated[dict[str, float], _field("What it takes of each resource, where layers have their own.")]
+    extra: Annotated[dict[str, float | None], _field("Further facts of the family (FPGA: cycles, reuse_factor, multipliers ...).")]
 
 
 class SourceDocument(msgspec.Struct, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hwsim.report import svg, text
 from hwsim.report.cards import cards, legend
 from hwsim.report.fold import MOST_ROWS, Block, default_view, fold, slowest
+from hwsim.report.pipeline import instance_table, resource_bars, timeline
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ def _phases(estimate: Estimate) -> Iterable[str]:
     for label, e in steps:
         yield _section(f"{label}roofline".capitalize(), _roofline(e), "Area of a dot: share of the time. Colour: what binds the kernel.")
         yield _section(f"{label}time by block".capitalize(), _bars(e), _BAR_NOTE)
+        yield _section(f"{label}resources by layer".capitalize(), resource_bars(e), "Segments: layers. Hover for counts.")
+        yield _section(
+            f"{label}pipeline".capitalize(),
+            timeline(e) if e.cost.row_resources else "",
+            "Cycles from the first input to the last output of a layer.",
+        )
+        yield _section(f"{label}instances".capitalize(), instance_table(e))
         yield _section(f"{label}kernels".capitalize(), layer_table(e.layers))
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import hwsim
-from hwsim.estimate import SCHEMA_VERSION, Interval, Layer, plain
+from hwsim.estimate import NOT_VALIDATED, SCHEMA_VERSION, Interval, Layer, plain
 from hwsim.report import document as doc
 
 if TYPE_CHECKING:
-    from hwsim.cost import Memory
+    from hwsim.cost import Memory, Resource
     from hwsim.estimate import Estimate
     from hwsim.graph import Graph
 
@@ -49,7 +49,7 @@ def estimate_document(estimate: Estimate) -> doc.EstimateDocument:
         energy_parts_j={name: float(value) for name, value in e.cost.energy_j.items()},
         power_w=e.power_w,
         memory=_memory(e.memory),
-        resources={n: doc.ResourceDocument(float(r.used), number(r.available)) for n, r in e.cost.resources.items()},
+        resources={n: _resource(r, e.resource_intervals.get(n, NOT_VALIDATED)) for n, r in e.cost.resources.items()},
         fits=e.fits,
         reasons=list(e.reasons),
         coverage_frac=e.coverage_frac,
@@ -73,6 +73,10 @@ def _model(graph: Graph) -> doc.ModelDocument:
 
 def _interval(given: Interval) -> doc.IntervalDocument:
     return doc.IntervalDocument(given.validated, number(given.low), number(given.high), given.level, given.domain, number(given.median_ape))
+
+
+def _resource(given: Resource, interval: Interval) -> doc.ResourceDocument:
+    return doc.ResourceDocument(float(given.used), number(given.available), _interval(interval))
 
 
 def _memory(m: Memory) -> doc.MemoryDocument:
@@ -107,6 +111,8 @@ def _layer(layer: Layer, total_s: float) -> doc.LayerDocument:
         read_b=float(layer.read_b),
         written_b=float(layer.written_b),
         weight_b=float(layer.weight_b),
+        resources=dict(layer.resources),
+        extra={name: number(value) for name, value in layer.extra.items()},
     )
 
 

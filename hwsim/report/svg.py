@@ -93,21 +93,22 @@ def roofline(points: Sequence[Point], roofs: Mapping[str, float]) -> str:
         xs, ys = [*xs, roofs["compute"] / roofs["memory"]], [*ys, roofs["compute"]]
     x, y = _Axis.over(xs, _LEFT, WIDTH - _RIGHT), _Axis.over(ys, HEIGHT - _BOTTOM, _TOP)
     parts = [*_grid(x, y), *(_roofs(x, y, roofs) if roofs else []), *(_dot(p, x, y) for p in points)]
-    return _svg(WIDTH, HEIGHT, parts, "roofline plot")
+    return drawing(WIDTH, HEIGHT, parts, "roofline plot")
 
 
-def _svg(width: float, height: float, parts: Iterable[str], label: str) -> str:
+def drawing(width: float, height: float, parts: Iterable[str], label: str) -> str:
+    """A drawing of `parts`."""
     return f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
 
 
 def _grid(x: _Axis, y: _Axis) -> Iterable[str]:
     for value in x.decades:
-        yield _line(x.px(value), y.start_px, x.px(value), y.end_px, "grid")
-        yield _text(x.px(value), HEIGHT - _BOTTOM + 18, f"{value:g}", "middle")
+        yield line(x.px(value), y.start_px, x.px(value), y.end_px, "grid")
+        yield text(x.px(value), HEIGHT - _BOTTOM + 18, f"{value:g}", "middle")
     for value in y.decades:
-        yield _line(x.start_px, y.px(value), x.end_px, y.px(value), "grid")
-        yield _text(_LEFT - 8, y.px(value) + 4, format_si(value, "FLOP/s", digits=1), "end")
-    yield _text((x.start_px + x.end_px) / 2, HEIGHT - 8, "operational intensity (FLOP per byte)", "middle")
+        yield line(x.start_px, y.px(value), x.end_px, y.px(value), "grid")
+        yield text(_LEFT - 8, y.px(value) + 4, format_si(value, "FLOP/s", digits=1), "end")
+    yield text((x.start_px + x.end_px) / 2, HEIGHT - 8, "operational intensity (FLOP per byte)", "middle")
 
 
 def _roofs(x: _Axis, y: _Axis, roofs: Mapping[str, float]) -> Iterable[str]:
@@ -115,9 +116,9 @@ def _roofs(x: _Axis, y: _Axis, roofs: Mapping[str, float]) -> Iterable[str]:
     start = max(x.ends[0], y.ends[0] / memory)
     corners = [(start, start * memory), (compute / memory, compute), (x.ends[1], compute)]
     yield f'<polyline class="roof" points="{" ".join(f"{x.px(a):.1f},{y.px(b):.1f}" for a, b in corners)}"/>'
-    yield _text(x.end_px - 4, y.px(compute) - 13, f"compute {format_si(compute, 'FLOP/s')}", "end", "name")
+    yield text(x.end_px - 4, y.px(compute) - 13, f"compute {format_si(compute, 'FLOP/s')}", "end", "name")
     middle = math.sqrt(start * compute / memory)
-    yield _text(x.px(middle) - 8, y.px(middle * memory) - 6, f"memory {format_si(memory, 'B/s')}", "end", "name")
+    yield text(x.px(middle) - 8, y.px(middle * memory) - 6, f"memory {format_si(memory, 'B/s')}", "end", "name")
 
 
 def _dot(p: Point, x: _Axis, y: _Axis) -> str:
@@ -136,28 +137,30 @@ def bars(rows: Sequence[Bar], *, unit: str = "s") -> str:
     most = max(max(sum(r.parts.values()), r.mark) for r in rows) or 1.0
     scale = (WIDTH - _NAME - 90) / most
     parts = [part for i, row in enumerate(rows) for part in _bar(row, 4 + i * _ROW, scale)]
-    return _svg(WIDTH, 8 + _ROW * len(rows), parts, f"bars in {unit}")
+    return drawing(WIDTH, 8 + _ROW * len(rows), parts, f"bars in {unit}")
 
 
 def _bar(row: Bar, top: float, scale: float) -> Iterable[str]:
     yield f'<g data-tip="{escape(row.tip)}"><rect x="0" y="{top}" width="{WIDTH}" height="{_ROW}" fill="transparent"/>'
-    yield _text(_NAME - 8, top + 15, _short(row.label), "end", "name")
+    yield text(_NAME - 8, top + 15, _short(row.label), "end", "name")
     left = float(_NAME)
     for name, value in row.parts.items():
         yield f'<rect class="bar {colour(name)}" x="{left:.1f}" y="{top + 4}" width="{value * scale:.1f}" height="{_ROW - 8}"/>'
         left += value * scale
     mark = _NAME + row.mark * scale
-    yield _line(mark, top + 2, mark, top + _ROW - 2, "tick")
-    yield _text(max(left, mark) + 7, top + 15, row.value, "start") + "</g>"
+    yield line(mark, top + 2, mark, top + _ROW - 2, "tick")
+    yield text(max(left, mark) + 7, top + 15, row.value, "start") + "</g>"
 
 
 def _short(label: str, most: int = 34) -> str:
     return label if len(label) <= most else f"…{label[1 - most :]}"
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """A line."""
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+    """A piece of text."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsim.report import text
+from hwsim.report.family import highlights, instance_tables
 from hwsim.report.fold import Block, View, default_view, fold, slowest
 from hwsim.report.tables import PathText, grid, plain_table, quantity_tables, style_of
 from hwsim.units import format_si
@@ -33,7 +34,7 @@ def estimate_renderable(estimate: Estimate, *, depth: int | None = None, top: in
     """
     parts = [header(estimate), Text(), totals(estimate)]
     if not quiet:
-        parts += [Text(), *layer_tables(estimate, depth=depth, top=top), *_sources(estimate)]
+        parts += [Text(), *layer_tables(estimate, depth=depth, top=top), *instance_tables(estimate, top=top), *_sources(estimate)]
     parts += _warnings(estimate)
     if not quiet:
         parts += [Text(), Text("More: --depth 1, --top 5, --json, --html report.html, --trace trace.json", style="dim")]
@@ -59,6 +60,8 @@ def _total_rows(e: Estimate) -> Iterator[tuple[str, str, str]]:
     yield _latency_label(e), _with_interval(e.latency_s, "s", e.latency_interval), "bold"
     if e.decode is not None:
         yield "Time per output token", _with_interval(e.decode.latency_s, "s", e.decode.latency_interval), "bold"
+    for label, words in highlights(e).items():
+        yield label, words, ""
     yield "Throughput", text.throughput(e), ""
     if e.decode is not None:
         yield "Decode throughput", text.throughput(e.decode), ""
@@ -100,8 +103,8 @@ def _memory_rows(e: Estimate) -> Iterator[tuple[str, str, str]]:
         yield "Memory", f"{total} of {format_si(float(memory.capacity_b), 'B')}  {bar} {text.percent(frac)}", ""
     named = {"weights": memory.weights_b, "activations": memory.activations_b, "state": memory.state_b, "reserved": memory.reserved_b}
     yield "", ", ".join(f"{name} {format_si(float(b), 'B')}" for name, b in named.items() if float(b) > 0), "dim"
-    for name, item in e.cost.resources.items():
-        yield name, f"{float(item.used):,.0f} of {float(item.available):,.0f}", ""
+    for name in text.resources(e):
+        yield name, text.resource(e, name), ""
 
 
 def _shares(e: Estimate) -> str:

@@ -46,6 +46,8 @@ def shape(estimate: Estimate) -> str:
 
 def mapping(estimate: Estimate) -> str:
     """The options of the mapping that are set."""
+    if (words := getattr(estimate.mapping, "words", None)) is not None:
+        return words
     given = {name: value for name, value in plain(estimate.mapping).items() if value not in (None, "", 0.0, False)}
     return ", ".join(f"{name} {value}" for name, value in given.items())
 
@@ -80,6 +82,21 @@ def tokens_per_s(estimate: Estimate) -> float | None:
 def rate(per_s: float) -> str:
     """A rate: whole numbers up to ten million, then with a prefix."""
     return f"{per_s:,.0f}" if 100 <= per_s < 1e7 else format_si(per_s)
+
+
+def resource(estimate: Estimate, name: str) -> str:
+    """`1,069 of 12,288, 8.7 %`, and the range where there is one."""
+    item, given = estimate.cost.resources[name], estimate.resource_intervals.get(name)
+    used, available = float(item.used), float(item.available)
+    words = f"{used:,.0f} of {available:,.0f}" + (f", {percent(used / available)}" if available else "")
+    if given is None or given.low is None or given.high is None:
+        return words
+    return f"{words}   {given.low:,.0f} to {given.high:,.0f} ({100 * given.level:.0f} % of {given.domain})"
+
+
+def resources(estimate: Estimate) -> tuple[str, ...]:
+    """Names of the resources that the device has or the network needs."""
+    return tuple(n for n, r in estimate.cost.resources.items() if float(r.used) > 0 or float(r.available) > 0)
 
 
 def used_frac(estimate: Estimate) -> float | None:

@@ -100,6 +100,13 @@ class FpgaMapping:
         return cls(**given)
 
     @property
+    def words(self) -> str:
+        """The choices in words, for reports."""
+        model = "hls_config" if self.hls_config else f"{self.precision}, reuse {self.reuse_factor}, {self.strategy}"
+        rest = [self.io_type, self.backend, f"{float(self.clock_period_s) * 1e9:g} ns", self.stage]
+        return ", ".join([model, *rest, *([f"multipliers in {self.multiplier}"] if self.multiplier != "auto" else [])])
+
+    @property
     def budget_s(self) -> Array:
         """Clock period less the uncertainty: what the HLS tool schedules into."""
         share = UNCERTAINTY.get(self.backend, 0.2) if self.clock_uncertainty_frac is None else self.clock_uncertainty_frac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from hwsim.targets.fpga.domains import domains
 from hwsim.targets.fpga.feasibility import verdict
 from hwsim.targets.fpga.lower import lower
 from hwsim.targets.fpga.mapping import FpgaMapping
+from hwsim.units import format_si
 
 LEADING = (
     "stream.pixel_cycles",
@@ -28,11 +30,35 @@ LEADING = (
 )
 
 
+STAGE_WORDS = {
+    "csynth": "the HLS tool's estimate before logic synthesis",
+    "vsynth": "after logic synthesis",
+    "routed": "after place and route",
+    "yosys": "open RTL through Yosys",
+}
+
+
 class FpgaTarget:
     """hls4ml-style templates composed into a pipeline."""
 
     family = "fpga"
     summary = "FPGAs through hls4ml-style templates: reuse factor, II, DSP, LUT, FF, BRAM, a layer at a time, before synthesis"
+
+    instance_columns: Mapping[str, str] = MappingProxyType(
+        {
+            "cycles": "Cycles",
+            "interval_cycles": "II",
+            "reuse_requested": "RF asked",
+            "reuse_factor": "RF",
+            "multipliers": "Mult",
+            "DSP": "DSP",
+            "LUT": "LUT",
+            "FF": "FF",
+            "BRAM18": "BRAM18",
+            "fifos": "FIFOs",
+        }
+    )
+    """Columns of the table of instances."""
 
     def devices(self) -> Sequence[str]:
         """Names on the shelf."""
@@ -80,6 +106,15 @@ class FpgaTarget:
     def validation_domains(self, program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Mapping[str, str]:
         """Domains whose errors the intervals come from; empty outside of what was measured."""
         return domains(program, cost, device=device, mapping=mapping)
+
+    def highlights(self, cost: Cost, *, mapping: FpgaMapping) -> Mapping[str, str]:
+        """Cycles, interval and stage, among the totals of a report."""
+        period = float(cost.extra["clock_period_s"])
+        cycles, interval = float(cost.extra["latency_cycles"]), float(cost.extra["interval_cycles"])
+        return {
+            "Cycles": f"{cycles:,.0f}, initiation interval {interval:,.0f}, clock {format_si(1 / period, 'Hz')} ({format_si(period, 's')})",
+            "Stage": f"{mapping.stage}, {STAGE_WORDS[mapping.stage]}",
+        }
 
     def verdict(self, program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Verdict:
         """Whether it will synthesise, and what puts it at risk."""

@@ -40,6 +40,8 @@ class Base:
     """1 with io_stream, 0 with io_parallel."""
     buffered: Array
     """1 where a FIFO stands behind the layer when streaming, 0 where its output is only wires."""
+    reuse_requested: Array
+    """Reuse factor that was asked for; 0 where there is none."""
     repeat: Array
     """Times an inference that the instance works one after the other: steps of a recurrent layer."""
     first: Array
@@ -98,6 +100,7 @@ def _base(layer: HlsLayer, *, io_stream: bool) -> dict[str, float]:
         "outputs": sizes[1],
         "stream": float(io_stream),
         "buffered": float(layer.kind not in WIRES),
+        "reuse_requested": layer.reuse_requested if "weight" in layer.precision else 0.0,
         "repeat": layer.repeat,
         "first": float(not layer.inputs),
     }

@@ -176,7 +176,11 @@ HEAVY_MEAN = 3.3
 
 
 def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
-    """Which of the templates each row is, as masks of 0 and 1 by name; the schedulers of the two tools differ under the latency strategy."""
+    """Which of the templates each row is, as masks of 0 and 1 by name.
+
+    The schedulers of the two tools differ under the latency strategy. Resource-strategy products with fewer reuses than inputs were only
+    seen in streaming designs, whose forms they take.
+    """
     c, r = p.c, p.reuse
     streams, tool = c.stream > 0, "vitis" if vitis else "vivado"
     resource, latency = c.strategy == 1, (c.strategy == 0) | (c.strategy == 2)
@@ -184,10 +188,10 @@ def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
     return {
         f"latency_{tool}": latency & ~streams,
         "stream_latency": latency & streams,
-        "stream_resource": resource & streams,
+        "stream_resource": resource & (streams | ((r > 1) & (r < c.n_in))),
         "da": c.strategy == 3,
         "unrolled": parallel & (r <= 1),
-        "reuse_low": parallel & (r > 1) & (r <= 2 * c.n_in),
+        "reuse_low": parallel & (r >= c.n_in) & (r > 1) & (r <= 2 * c.n_in),
         "reuse_high": parallel & (r > 2 * c.n_in),
     }
 
