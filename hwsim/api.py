@@ -110,7 +110,7 @@ def estimate(
     """
     load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported}
     work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
-    return _run(work, target, overrides=set, method=method, must_fit=must_fit, options=mapping)
+    return _run(work, *find(target, overrides=set), method=method, must_fit=must_fit, options=mapping)
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ def workload(
     return Workload(graph, "prefill", _decode_graph(model, seq_len=None, kv_len=length, **load_options))
 
 
-def _run(work: Workload, target: str | Any, *, overrides: Any, method: str, must_fit: bool, options: Mapping[str, Any]) -> Estimate:
-    family, device = find(target, overrides=overrides)
+def _run(work: Workload, family: Target, device: Any, *, method: str, must_fit: bool, options: Mapping[str, Any]) -> Estimate:
     run = _Runner(family, device, family.mapping(**options), method)
     step = None if work.decode is None else run(work.decode, phase="decode")
     result = run(work.graph, phase=work.phase, decode=step)
@@ -220,7 +219,31 @@ def compare(
     allow_unsupported: bool = False,
     **mapping: Any,
 ) -> list[Estimate]:
-    """One estimate a target of the same network, which is loaded once; arguments as for `estimate`."""
+    """One estimate a target of the same network, which is loaded once; arguments as for `estimate`.
+
+    Each family takes the mapping options that it knows, so that GPUs and FPGAs can stand side by side.
+    """
     load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported}
     work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
-    return [_run(work, t, overrides=set, method=method, must_fit=must_fit, options=mapping) for t in targets]
+    found = [find(t, overrides=set) for t in targets]
+    chosen = _options_by_family([family for family, _ in found], mapping)
+    return [_run(work, f, d, method=method, must_fit=must_fit, options=chosen[f.family]) for f, d in found]
+
+
+def _options_by_family(families: Sequence[Target], mapping: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The mapping options of each family: those that it knows, and those that are meant for it alone (`gpu.dtype`).
+
+    Raises:
+        UnknownName: an option that no family knows.
+    """
+    known = {f.family: tuple(f.mapping_options) for f in families}
+    shared = dict.fromkeys(name for names in known.values() for name in names)
+    for name in mapping:
+        if "." not in name and name not in shared:
+            raise UnknownName(f"mapping option of {' or '.join(known)}:", name, shared)
+    chosen = {family: {k: v for k, v in mapping.items() if k in names} for family, names in known.items()}
+    for name, value in mapping.items():
+        family, dot, own = name.partition(".")
+        if dot and family in chosen:
+            chosen[family][own] = value
+    return chosen

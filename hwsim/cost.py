@@ -176,6 +176,8 @@ class Target(Protocol):
 
     family: str
     summary: str
+    mapping_options: Sequence[str]
+    """Names of the options that `mapping` takes."""
 
     def devices(self) -> Sequence[str]:
         """Names of the known devices."""

@@ -30,7 +30,9 @@ def compare(model: str, on: tuple[str, ...], as_json: bool, html: Path | None, *
       hwsim compare resnet50 --on a100-sxm-80gb --on null --map gpu.dtype=fp16
       hwsim compare llama3_8b --on h100-sxm-80gb --on mi300x --seq-len 2048 --json
     """
-    results = _estimates(model, on, options.api_arguments(given))
+    from hwsim import api
+
+    results = api.compare(model, on, **options.api_arguments(given))
     if html:
         from hwsim.report.html import comparison_html
 
@@ -49,21 +51,3 @@ def _show(results: list[Estimate], *, as_json: bool) -> None:
 
     output.show(*comparison_renderable(results))
     return None
-
-
-def _estimates(model: str, names: tuple[str, ...], arguments: dict[str, Any]) -> list[Estimate]:
-    """One estimate a device, in the order given; each family gets its own options."""
-    from hwsim import api, shelf
-
-    family = {name: shelf.family_of(name) for name in names}
-    found: dict[str, Estimate] = {}
-    for each in dict.fromkeys(family.values()):
-        members = [name for name in family if family[name] == each]
-        found.update(zip(members, api.compare(model, members, **for_family(arguments, each)), strict=True))
-    return [found[name] for name in names]
-
-
-def for_family(arguments: dict[str, Any], family: str) -> dict[str, Any]:
-    """`arguments` without those of other families: `gpu.dtype` is `dtype` for `gpu` and nothing for others."""
-    own = {name.removeprefix(f"{family}."): value for name, value in arguments.items() if name.startswith(f"{family}.")}
-    return {**{name: value for name, value in arguments.items() if "." not in name}, **own}

@@ -40,6 +40,8 @@ def estimate(
       hwsim estimate net.onnx --on l4 --dim height=640 --html report.html
       hwsim estimate resnet50 --on a100-sxm-80gb --set dram_b_per_s='4.8 TB/s'
       hwsim estimate resnet50 --on my-chip.yaml --must-fit --json
+      hwsim estimate jet_tagger --on xcu250 --strategy resource --reuse-factor 4
+      hwsim estimate tagger.keras --on zcu102 --hls-config hls4ml.yml --stage vsynth
     """
     from hwsim import api
 

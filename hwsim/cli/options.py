@@ -81,6 +81,13 @@ _OPTIONS = (
     click.option("--weights-dtype", help="Number format of the weights, where it differs."),
     click.option("--runtime", help="What runs the network (GPU: eager, compile, tensorrt)."),
     click.option("--layout", help="Memory order of images (GPU: nhwc, nchw)."),
+    click.option("--hls-config", metavar="FILE", help="FPGA: hls4ml configuration, YAML or JSON."),
+    click.option("--precision", help="FPGA: number format of the model, such as ap_fixed<16,6>, or auto."),
+    click.option("--reuse-factor", type=_POSITIVE, help="FPGA: uses of each multiplier in one inference."),
+    click.option("--strategy", help="FPGA: latency, resource, unrolled, distributed_arithmetic."),
+    click.option("--io-type", help="FPGA: io_parallel or io_stream."),
+    click.option("--clock-period", metavar="TIME", help="FPGA: target clock period, such as 5ns."),
+    click.option("--stage", help="FPGA: which metric is estimated: csynth, vsynth, routed, yosys."),
     click.option(
         "--map",
         "mapping",
@@ -101,7 +108,8 @@ _OPTIONS = (
     click.option("--must-fit", is_flag=True, help="End with status 4 where the network does not fit."),
     click.option("--allow-unsupported", is_flag=True, help="Leave operators without a rule out, and show the coverage."),
 )
-MAPPING = ("dtype", "weights_dtype", "runtime", "layout")
+FPGA = ("hls_config", "precision", "reuse_factor", "strategy", "io_type", "clock_period", "stage")
+MAPPING = ("dtype", "weights_dtype", "runtime", "layout", *FPGA)
 
 
 def workload_options(command: Any) -> Any:

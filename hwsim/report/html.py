@@ -94,6 +94,8 @@ def _phases(estimate: Estimate) -> Iterable[str]:
 
 
 def _roofline(e: Estimate) -> str:
+    if e.cost.row_resources and not roofs(e):
+        return ""  # instances of their own share no roof
     points = [p for p in (_point(layer, e.latency_s) for layer in e.layers) if p is not None]
     drawn = svg.roofline(points, roofs(e))
     return legend(dict.fromkeys(p.bound for p in points)) + drawn if drawn else ""

@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 HUES = 12
 """Colours of layers before they repeat."""
 _LEFT, _RIGHT, _ROW = 120, 150, 30
+_MARKS = (0.001, 0.01, 0.1, 0.25, 1.0)
+"""Shares of the part that a scale may end at; beyond the whole part it goes on."""
 
 
 def resource_bars(e: Estimate) -> str:
-    """A bar a resource, a segment a layer, on the scale of the capacity; what exceeds it runs over the mark at 100 %."""
-    names = [n for n in text.resources(e) if n in e.cost.row_resources]
+    """A bar a resource, a segment a layer, in shares of the capacity; what exceeds it runs over the mark at 100 %."""
+    names = [n for n in text.resources(e) if n in e.cost.row_resources and _share(e, n) > 0]
     if not names:
         return ""
-    most = max(1.0, *(_share(e, n) for n in names))
-    scale = (svg.WIDTH - _LEFT - _RIGHT) / most
+    most = max(_share(e, n) for n in names)
+    mark = next((m for m in _MARKS if most <= m), 1.0)
+    scale = (svg.WIDTH - _LEFT - _RIGHT) / max(most, mark)
     parts = [part for i, name in enumerate(names) for part in _stack(e, name, 6 + i * _ROW, scale)]
-    full, height = _LEFT + scale, 10 + _ROW * len(names)
-    parts += [svg.line(full, 2, full, height, "tick"), svg.text(full, height + 14, "100 % of the part", "middle")]
+    full, height = _LEFT + mark * scale, 10 + _ROW * len(names)
+    parts += [svg.line(full, 2, full, height, "tick"), svg.text(full, height + 14, f"{text.percent(mark)} of the part", "middle")]
     return _legend(e.layers) + svg.drawing(svg.WIDTH, height + 20, parts, "resources by layer")
 
 

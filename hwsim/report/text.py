@@ -91,7 +91,7 @@ def resource(estimate: Estimate, name: str) -> str:
     words = f"{used:,.0f} of {available:,.0f}" + (f", {percent(used / available)}" if available else "")
     if given is None or given.low is None or given.high is None:
         return words
-    return f"{words}   {given.low:,.0f} to {given.high:,.0f} ({100 * given.level:.0f} % of {given.domain})"
+    return f"{words}   {given.low:,.0f} to {given.high:,.0f} ({100 * given.level:.0f} %)"
 
 
 def resources(estimate: Estimate) -> tuple[str, ...]:

@@ -54,15 +54,17 @@ def verdict(program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMa
 
 def _unroll_blockers(program: Program, columns: MatrixColumns, cost: Cost) -> list[str]:
     names = [k.name for k in sorted(program.kernels, key=lambda k: k.row)][: len(columns.n_in)]
-    products = unrolled_products(columns, cost.row_extra["reuse_factor"][..., : len(names)])
-    found = []
-    for name, count, strategy in zip(names, np.ravel(products), columns.strategy, strict=True):
-        if count >= UNROLL_LIMIT:
-            remedy = "a higher ReuseFactor" if strategy == 1 else "Strategy: Resource with a ReuseFactor, or a smaller layer"
-            found.append(
-                f"will not synthesise, because {name} unrolls {count:,.0f} products (the tool's limit is {UNROLL_LIMIT:,}); use {remedy}"
-            )
-    return found
+    reuse = np.broadcast_to(cost.row_extra["reuse_factor"], (len(program.kernels),))[: len(names)]
+    products = unrolled_products(columns, reuse)
+    over = np.flatnonzero(products >= UNROLL_LIMIT)
+    if not len(over):
+        return []
+    worst = over[np.argmax(products[over])]
+    who = names[over[0]] if len(over) == 1 else f"{', '.join(names[i] for i in over[:3])}{f' and {len(over) - 3} more' * (len(over) > 3)}"
+    most = f"{products[worst]:,.0f} products{f' ({names[worst]})' * (len(over) > 1)}"
+    remedy = "a higher ReuseFactor" if np.all(columns.strategy[over] == 1) else "Strategy: Resource with a ReuseFactor, or smaller layers"
+    unrolls = "unrolls" if len(over) == 1 else "unroll up to"
+    return [f"will not synthesise, because {who} {unrolls} {most} (the tool's limit is {UNROLL_LIMIT:,}); use {remedy}"]
 
 
 def _timing(cost: Cost, device: FpgaDevice, mapping: FpgaMapping) -> list[str]:
@@ -72,12 +74,16 @@ def _timing(cost: Cost, device: FpgaDevice, mapping: FpgaMapping) -> list[str]:
             f"a clock of {frequency / 1e6:.0f} MHz is above the {float(device.clock_limit_hz) / 1e6:.0f} MHz of the clock tree of {device.name}"
         )
     share = max(float(r.used) / float(r.available) for n, r in cost.resources.items() if n in ("LUT", "FF") and float(r.available) > 0)
-    if share > CROWDED_FRAC:
+    if CROWDED_FRAC < share <= 1:
         found.append(f"timing is at risk: {share:.0%} of the logic is used, and beyond {CROWDED_FRAC:.0%} routing tends to miss its clock")
     regions = float(device.slr_count)
-    crossing = [
-        n for n, r in cost.resources.items() if regions > 1 and float(r.available) > 0 and float(r.used) > float(r.available) / regions
-    ]
+    crossing = (
+        []
+        if not all(float(r.used) <= float(r.available) for r in cost.resources.values())
+        else [
+            n for n, r in cost.resources.items() if regions > 1 and float(r.available) > 0 and float(r.used) > float(r.available) / regions
+        ]
+    )
     if crossing:
         found.append(
             f"{', '.join(crossing)} exceed one of the {regions:.0f} dies of {device.name}: the design crosses dies, which costs clock speed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
@@ -42,6 +43,7 @@ class FpgaTarget:
     """hls4ml-style templates composed into a pipeline."""
 
     family = "fpga"
+    mapping_options = (*(f.name for f in fields(FpgaMapping)), "clock_period")
     summary = "FPGAs through hls4ml-style templates: reuse factor, II, DSP, LUT, FF, BRAM, a layer at a time, before synthesis"
 
     instance_columns: Mapping[str, str] = MappingProxyType(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from hwsim import shelf
@@ -20,6 +21,7 @@ class GpuTarget:
     """Kernels after the fusions of a runtime, on the units and memories of a GPU."""
 
     family = "gpu"
+    mapping_options = tuple(f.name for f in fields(GpuMapping))
     summary = "NVIDIA and AMD GPUs: kernels after a runtime's fusions, waves of tiles, L2 and DRAM, power limit"
 
     def devices(self) -> Sequence[str]:

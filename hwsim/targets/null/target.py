@@ -65,6 +65,7 @@ class NullTarget:
     """One kernel a node."""
 
     family = "null"
+    mapping_options = ()
     summary = "one picosecond a MAC and a byte; for tests of the pipeline"
 
     def devices(self) -> Sequence[str]:
