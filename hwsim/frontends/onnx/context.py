@@ -13,6 +13,7 @@ from hwsim.dtypes import DType
 from hwsim.errors import GraphError, InputError, UnknownName, UnsupportedOp
 from hwsim.frontends.onnx.evaluate import RULES as COMPUTED
 from hwsim.frontends.onnx.evaluate import evaluate
+from hwsim.frontends.onnx.origins import Origins, unquantized
 from hwsim.frontends.onnx.paths import module_path
 from hwsim.frontends.onnx.stored import Stored
 from hwsim.frontends.onnx.values import MOST_KNOWN, Value, checked_shape, known, looks_trained
@@ -93,12 +94,15 @@ class Call:
     def emit_many(self, kind: str, operands: Sequence[Value | str], *, dtype: Any = None, **attrs: Any) -> list[Value]:
         """Add a node; all its results."""
         names = [o if isinstance(o, str) else self.importer.tensor(o, path=self.path) for o in operands]
-        made = self.importer.builder.add_many(kind, names, path=self.path, dtype=dtype, **attrs)
+        fmt = unquantized(self.importer.builder, kind, names, dtype, attrs)
+        made = self.importer.builder.add_many(kind, names, path=self.path, dtype=fmt, **attrs)
         return [self.importer.value_of(name) for name in made]
 
-    def weight(self, value: Value, shape: Shape | None = None) -> str:
-        """Our tensor of a trained operand, in another shape if one is given."""
-        return self.importer.weight(value, shape or value.shape, path=self.path)
+    def weight(self, value: Value, shape: Shape | None = None, *, perm: Shape | None = None) -> str:
+        """Our tensor of a trained operand, in another shape if one is given; `perm`: how its axes get there."""
+        return self.importer.weight(
+            replace(value, steps=(*value.steps, ("perm", perm))) if perm else value, shape or value.shape, path=self.path
+        )
 
     def constant(self, value: Value) -> str:
         """Our tensor of an operand that is stored and not trained."""
@@ -110,7 +114,7 @@ class Importer:
 
     def __init__(self, model: Any, *, rules: Mapping[str, Any], where: str, allow_unsupported: bool, stored: Stored, name: str) -> None:
         self.model, self.rules, self.where, self.allow_unsupported = model, rules, where, allow_unsupported
-        self.stored, self.builder = stored, GraphBuilder(name)
+        self.stored, self.builder, self.origins = stored, GraphBuilder(name), Origins(stored)
         self.values: dict[str, Value | None] = {}
         self.unsupported: list[tuple[str, str]] = []
         self.symbols: dict[str, int] = {}
@@ -220,7 +224,7 @@ class Importer:
         if call.operator not in COMPUTED or not call.inputs or any(v is not None and v.items for v in call.inputs):
             return None
         first = call.inputs[0]
-        if call.operator in VIEWS and first is not None and first.stored and (first.dtype.is_float or first.size > MOST_KNOWN):
+        if call.operator in VIEWS and first is not None and first.stored and (first.real or first.size > MOST_KNOWN):
             return None
         arrays = [None if v is None else self._followed(v) for v in call.inputs]
         if any(a is None and v is not None for a, v in zip(arrays, call.inputs, strict=True)):
@@ -286,9 +290,9 @@ class Importer:
         if value.quantized is not None:
             source = self.weight(value.quantized, value.quantized.shape, path=path)
             return self.builder.add("dequantize", [source], path=path, dtype=value.dtype, to=value.dtype.name)
-        if value.stored is not None and value.dtype.is_float and looks_trained(value.stored):
+        if value.stored is not None and value.real and looks_trained(value.stored):
             return self.weight(value, value.shape, path=path)
-        if value.stored is not None and value.dtype.is_float and _one_axis(value):
+        if value.stored is not None and value.real and _one_axis(value):
             return self.weight(value, value.shape, path=path)
         return self.constant(value, path=path)
 
@@ -320,7 +324,7 @@ class Importer:
         name = self.builder.weight(shape, value.dtype, name=name)
         if (density := self.stored.density.get(value.stored or "")) is not None:
             self.builder.tensors[name] = replace(self.builder.tensors[name], density=density)
-        return name
+        return self.origins.add(name, value, shape)
 
     def _viewed(self, name: str, shape: Shape, *, path: str) -> str:
         return self.builder.add("reshape", [name], path=path, shape=shape)
@@ -331,7 +335,8 @@ class Importer:
             return value.tensor
         key = (value.stored or id(value.array), value.shape)
         if key not in self._constants:
-            self._constants[key] = (value, self.builder.constant(value.shape, value.dtype, name=value.stored or "constant"))
+            name = self.builder.constant(value.shape, value.dtype, name=value.stored or "constant")
+            self._constants[key] = (value, self.origins.add(name, value, value.shape))
         return self._constants[key][1]
 
 

@@ -12,6 +12,7 @@ from hwsim.frontends.onnx.binding import SEQUENCE, Signature, signature
 from hwsim.frontends.onnx.context import Importer
 from hwsim.frontends.onnx.exporter import dropped
 from hwsim.frontends.onnx.patterns import fold
+from hwsim.frontends.onnx.quantizers import merged
 from hwsim.frontends.onnx.rules import RULES
 from hwsim.frontends.onnx.stored import Stored
 from hwsim.frontends.onnx.tidy import tidy
@@ -30,14 +31,15 @@ def load(source: Any, *, batch: int | None, seq_len: int | None, dims: Mapping[s
         rules=RULES,
         where=where,
         allow_unsupported=allow_unsupported,
-        stored=Stored(directory=directory, where=where),
+        stored=Stored(directory=directory, where=where, file=None if directory is None else Path(where)),
         name=Path(where).stem or "onnx",
     )
     outputs = importer.run(shapes, symbols)
     importer.builder.attrs = _facts(where, declared, shapes, symbols, seq_len=seq_len)
     tidy(importer.builder, outputs)
-    graph = fold(importer.builder.finish(outputs))
-    return verified(graph.replace(attrs={**graph.attrs, **dropped(model, parameters=graph.parameters)}), where=where)
+    graph = merged(fold(importer.builder.finish(outputs)), scaled=importer.origins.scales)
+    attrs = {**graph.attrs, **dropped(model, parameters=graph.parameters), **importer.origins.facts(graph.tensors)}
+    return verified(graph.replace(attrs=attrs, values=importer.origins.values(graph.tensors)), where=where)
 
 
 def verified(graph: Graph, *, where: str) -> Graph:

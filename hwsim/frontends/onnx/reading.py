@@ -12,6 +12,10 @@ from hwsim.frontends.onnx.stripping import stripped
 
 OPSETS = (13, 22)
 """First and last supported version of the default operator set."""
+QUANTIZED_DOMAINS = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
+"""Domains of QONNX, by its tools of all ages."""
+_QUANTIZED_FIRST = 9
+"""First operator set of models with QONNX operators: its exporters are slow to follow."""
 _MOST_BROKEN = 1 << 26
 """Bytes of a damaged file that are shown to the parser."""
 _DOMAINS = ("", "ai.onnx")
@@ -117,9 +121,10 @@ def check_opset(model: Any, *, where: str) -> int:
         raise InputError(
             f"{where}: {len(found)} versions of the default operator set are given; expected exactly one. Is this an ONNX model?"
         )
-    if not OPSETS[0] <= found[0] <= OPSETS[1]:
+    first = _QUANTIZED_FIRST if any(o.domain in QUANTIZED_DOMAINS for o in model.opset_import) else OPSETS[0]
+    if not first <= found[0] <= OPSETS[1]:
         raise InputError(
-            f"{where}: operator set {found[0]}; supported are {OPSETS[0]} to {OPSETS[1]}. Export with opset_version=18, "
+            f"{where}: operator set {found[0]}; supported are {first} to {OPSETS[1]}. Export with opset_version=18, "
             f"or convert: onnx.version_converter.convert_version(model, 18)"
         )
     return found[0]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import InputError
+from hwsim.frontends.onnx import stripping
 from hwsim.frontends.onnx.stripping import LARGE, SAMPLE
 from hwsim.frontends.onnx.values import MOST_KNOWN, Value, checked_shape, element_type, looks_trained
 
@@ -18,8 +19,8 @@ _EXTERNAL = 1
 class Stored:
     """The initializers of one model, read from memory or from beside the model file when numbers are needed."""
 
-    def __init__(self, *, directory: Path | None, where: str) -> None:
-        self.directory, self.where = directory, where
+    def __init__(self, *, directory: Path | None, where: str, file: Path | None = None) -> None:
+        self.directory, self.where, self.file = directory, where, file
         self._protos: dict[str, Any] = {}
         self._arrays: dict[str, np.ndarray | None] = {}
         self.density: dict[str, float] = {}
@@ -59,7 +60,31 @@ class Stored:
 
     def index_like(self, value: Value) -> bool:
         """Whether the numbers of an initializer may be followed: integers, and floats that are no parameters."""
-        return not value.dtype.is_float or not looks_trained(value.stored or "")
+        return not value.real or not looks_trained(value.stored or "")
+
+    def present(self, name: str) -> bool:
+        """Whether the numbers of an initializer can be read."""
+        tensor = self._protos.get(name)
+        if tensor is None or tensor.data_type == 8:
+            return False
+        return tensor.data_location != _EXTERNAL or self._location(tensor, where=self.where)[0].is_file()
+
+    def full(self, name: str) -> np.ndarray:
+        """All numbers of an initializer, however many; from the file where they were left there.
+
+        Raises:
+            InputError: they do not fit the shape, or the file is gone.
+        """
+        tensor = self._protos[name]
+        if tensor.data_location == _EXTERNAL:
+            found = self._external(tensor, where=f"{self.where}: tensor {name!r}", most=1 << 40)
+        elif self.file is not None and stripping.is_sample(tensor):
+            found = self._decode(stripping.tensor_in(self.file, tensor.name))
+        else:
+            found = self._decode(tensor)
+        if found is None:
+            raise InputError(f"{self.where}: the numbers of {name!r} are gone; expected the files that the model was loaded from")
+        return found
 
     def alias(self, name: str, other: str) -> str:
         """Another name of an initializer; returns it."""
@@ -95,7 +120,7 @@ class Stored:
                 f"{where}: its data does not fit its shape {list(tensor.dims)} ({str(error)[:80]}). Is the file damaged?"
             ) from None
 
-    def _external(self, tensor: Any, *, where: str) -> np.ndarray | None:
+    def _external(self, tensor: Any, *, where: str, most: int = 16 * MOST_KNOWN) -> np.ndarray | None:
         from onnx import TensorProto
 
         path, entries = self._location(tensor, where=where)
@@ -106,7 +131,8 @@ class Stored:
         try:
             with path.open("rb") as file:
                 file.seek(int(entries.get("offset", 0)))
-                copy.raw_data = file.read(min(int(entries.get("length", 16 * MOST_KNOWN)), 16 * MOST_KNOWN))
+                length = int(entries.get("length", most))
+                copy.raw_data = file.read(min(length, most))
         except OSError:
             return None
         except (ValueError, OverflowError):

@@ -88,6 +88,13 @@ class Value:
     """The integer tensor that this is the dequantised form of."""
     items: tuple[Value, ...] | None = None
     """Members, if this is a sequence."""
+    steps: tuple[tuple[str, Any], ...] = ()
+    """What was done to stored numbers: (`perm`, axes), (`shape`, shape), (`scale`, (scale, zero point))."""
+
+    @property
+    def real(self) -> bool:
+        """Whether its numbers are no whole ones by nature: floats, and what a quantiser made of them."""
+        return self.dtype.family in ("float", "fixed")
 
     @property
     def size(self) -> int:

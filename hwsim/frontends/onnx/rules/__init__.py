@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hwsim.errors import HwsimError
-from hwsim.frontends.onnx.rules import dense, index, layout, microsoft, norms, pointwise, quantized, sequence
+from hwsim.frontends.onnx.rules import dense, index, layout, microsoft, norms, pointwise, qonnx, quantized, sequence
 
 Rule = Callable[[Any], Any]
 
@@ -22,5 +22,7 @@ def _merged(*tables: Mapping[str, Rule]) -> Mapping[str, Rule]:
     return MappingProxyType(found)
 
 
-RULES = _merged(dense.RULES, index.RULES, layout.RULES, microsoft.RULES, norms.RULES, pointwise.RULES, quantized.RULES, sequence.RULES)
+RULES = _merged(
+    dense.RULES, index.RULES, layout.RULES, microsoft.RULES, norms.RULES, pointwise.RULES, qonnx.RULES, quantized.RULES, sequence.RULES
+)
 """Operator name (with its domain, where that is not ONNX's own) to rule."""

@@ -87,7 +87,7 @@ def _fitted_pads(x: Shape, weight: Shape, attrs: dict[str, Any], extra: list[int
 def linear(c: Call, x: Value, weight: Value, *, transposed: bool, extra: list[str] | None = None, dtype: Any = None) -> Value:
     """x times a stored matrix (inner, out), or (out, inner) if `transposed`."""
     rows = weight.shape if transposed else (weight.shape[1], weight.shape[0])
-    operands = [integer_pair(x, weight), c.weight(weight, rows), *(extra or [])]
+    operands = [integer_pair(x, weight), c.weight(weight, rows, perm=None if transposed else (1, 0)), *(extra or [])]
     return c.emit("linear", operands, dtype=dtype or x.dtype)
 
 

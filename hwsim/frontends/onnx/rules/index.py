@@ -14,7 +14,7 @@ from hwsim.ops.core import axis_of
 def _gather(c: Call) -> Value:
     table, indices = c[0], c[1]
     axis = axis_of(c.attr("axis", 0), len(table.shape))
-    if is_stored(table) and axis == 0 and len(table.shape) == 2 and table.dtype.is_float:
+    if is_stored(table) and axis == 0 and len(table.shape) == 2 and table.real:
         return c.emit("embedding", [c.weight(table), indices], dtype=table.dtype)
     shape = (*table.shape[:axis], *indices.shape, *table.shape[axis + 1 :])
     if _contiguous(c, indices):

@@ -22,7 +22,8 @@ def viewed(c: Call, x: Value, shape: Shape, *, perm: tuple[int, ...] | None = No
     if x.tensor is None and x.items is None and (x.stored or x.quantized or x.array is not None):
         array = None if x.array is None else (np.transpose(x.array, perm) if perm else x.array.reshape(shape))
         quantized = None if x.quantized is None else viewed(c, x.quantized, shape, perm=perm)
-        return replace(x, shape=shape, array=array, quantized=quantized)
+        steps = (*x.steps, ("perm", perm) if perm else ("shape", shape))
+        return replace(x, shape=shape, array=array, quantized=quantized, steps=steps)
     if perm:
         return c.emit("transpose", [x], perm=perm)
     return x if shape == x.shape else c.emit("reshape", [x], shape=shape)

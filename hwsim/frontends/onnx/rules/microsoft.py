@@ -76,7 +76,7 @@ def _attention(c: Call) -> Value:
     """Projection to q, k, v in one product, then attention."""
     if c.attr("qkv_hidden_sizes") or (c.has(4) and c[4].size):
         raise Unsupported("with a cache, or sizes of its own for q, k and v")
-    weight = c.weight(c[1], (c[1].shape[1], c[1].shape[0]))
+    weight = c.weight(c[1], (c[1].shape[1], c[1].shape[0]), perm=(1, 0))
     x = c.emit("linear", [c[0], weight, *([c.weight(c[2])] if c.has(2) else [])])
     q, k, v = c.emit_many("split", [x], sizes=(x.shape[-1] // 3,) * 3)
     heads = c.attr("num_heads", 1)

@@ -149,7 +149,7 @@ def cast(c: Call, x: Value, to: str) -> Value:
     if x.dtype.name == to:
         return x
     stored = x.tensor is None and x.items is None
-    if stored and x.dtype.is_float and (x.stored or x.quantized):
+    if stored and x.real and (x.stored or x.quantized):
         return x
     return c.emit("cast", [x], to=to, dtype=to)
 
