@@ -55,12 +55,12 @@ def _steps(d: Design, *, steps: int, groups: int, bits: int, depth: int) -> list
         f"  always @(posedge clk) if (rst) begin {reset} end",
         f"    else begin if (in_ready) busy <= in_valid; if (busy) begin {advance} end end",
     ]
-    for flag, source, length in (("f", first, 2), ("e", f"busy && {end}", 3), ("z", "busy && last", 3)):
+    for flag, source, length in (("f", first, 3), ("e", f"busy && {end}", 4), ("z", "busy && last", 4)):
         lines += chain(flag, source, length + depth)
     if groups > 1:
-        lines.append(f"  reg [{levels(groups) - 1}:0] {', '.join(f'g{i}' for i in range(1, 4 + depth))};")
+        lines.append(f"  reg [{levels(groups) - 1}:0] {', '.join(f'g{i}' for i in range(1, 5 + depth))};")
         lines += [
-            f"  always @(posedge clk) if (rst) g{i} <= 0; else g{i} <= {f'g{i - 1}' if i > 1 else 'group'};" for i in range(1, 4 + depth)
+            f"  always @(posedge clk) if (rst) g{i} <= 0; else g{i} <= {f'g{i - 1}' if i > 1 else 'group'};" for i in range(1, 5 + depth)
         ]
     return lines
 
@@ -73,17 +73,23 @@ def chain(flag: str, source: str, length: int) -> list[str]:
 
 
 def _rom(d: Design, *, steps: int, groups: int) -> list[str]:
-    """Weights by step; the word of a step holds those of all multipliers."""
+    """Weights by step; the word of a step holds those of all multipliers.
+
+    The address has its own register: LUTs that it shares with the counter's logic would cost Yosys several more a column. In LUTs the
+    words beyond the last step repeat earlier ones.
+    """
     per_word = d.n_in * d.n_out // d.reuse
-    width = per_word * d.weight_bits
+    width, half = per_word * d.weight_bits, 1 << (levels(d.reuse) - 1)
+    depth = 2 * half if d.rom_style == "logic" else d.reuse
     lines = [
-        f'  (* rom_style = "{d.rom_style}" *) reg [{width - 1}:0] rom [0:{d.reuse - 1}];',
+        f'  (* rom_style = "{d.rom_style}" *) reg [{width - 1}:0] rom [0:{depth - 1}];',
         f"  reg [{width - 1}:0] w;",
         "  initial begin",
     ]
-    for r in range(d.reuse):
-        lines.append(f"    rom[{r}] = {width}'h{words(_word(d, r, steps=steps, groups=groups), d.weight_bits):x};")
-    return [*lines, "  end", "  always @(posedge clk) w <= rom[step];"]
+    for r in range(depth):
+        word = _word(d, r if r < d.reuse else r - half, steps=steps, groups=groups)
+        lines.append(f"    rom[{r}] = {width}'h{words(word, d.weight_bits):x};")
+    return [*lines, "  end", f"  reg [{levels(d.reuse) - 1}:0] at;", "  always @(posedge clk) begin at <= step; w <= rom[at]; end"]
 
 
 def _word(d: Design, r: int, *, steps: int, groups: int) -> list[int]:
@@ -92,7 +98,7 @@ def _word(d: Design, r: int, *, steps: int, groups: int) -> list[int]:
 
 
 def _inputs(d: Design, *, steps: int, groups: int) -> list[str]:
-    """The input register, and a multiplexer for each input of a step."""
+    """The input register, and a multiplexer for each input of a step, with a register more to be as late as the ROM."""
     b, index = d.input_bits, "index" if groups > 1 else "step"
     lines = [
         f"  reg [{d.n_in * b - 1}:0] xr;",
@@ -100,7 +106,7 @@ def _inputs(d: Design, *, steps: int, groups: int) -> list[str]:
     ]
     for k in range(d.n_in // steps):
         chosen = select([part("xr", k * steps + i, b) for i in range(steps)], index, levels(steps))
-        lines += [f"  reg signed [{b - 1}:0] x{k};", f"  always @(posedge clk) x{k} <= {chosen};"]
+        lines += [f"  reg signed [{b - 1}:0] c{k}, x{k};", f"  always @(posedge clk) begin c{k} <= {chosen}; x{k} <= c{k}; end"]
     return lines
 
 
@@ -127,7 +133,7 @@ def _tree(names: Sequence[str], bits: int, limit: int, prefix: str, lines: list[
 
 def _accumulate(d: Design, o: int, total: str, *, groups: int, outputs: int, depth: int) -> list[str]:
     """Accumulator of one multiplier group and the output registers that it writes."""
-    a, t = d.acc_bits, 2 + depth
+    a, t = d.acc_bits, 3 + depth
     biases = [f"{a}'h{words([int(d.bias[g * outputs + o])], a):x}" for g in range(groups)]
     bias = select(biases, f"g{t}", levels(groups))
     value = f"(a{o}[{a - 1}] ? {a}'d0 : a{o})" if d.relu else f"a{o}"

@@ -1,0 +1,340 @@
+"""Stage `yosys`: cycles and resources of the circuits that `hwsim datasets build fpga-yosys` generates.
+
+Cycles, DSP and block RAM follow from the structure of the circuits. Flip-flops are counted register by register; LUTs are a sum of
+structural counts (adder bits, multiplexer inputs, ROM words, partial products) with one fitted coefficient each. All functions are pure
+and broadcast; the last axis is circuits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.arrays import Array
+
+TEMPLATES = ("dense_resource", "dense_latency", "conv1d", "conv2d", "dense_da", "table", "relu", "add", "maxpool")
+"""Template of a row, by its code."""
+DSP_PRODUCT_BITS = 9
+"""Narrowest product for which Yosys takes a DSP block (`synth_xilinx`: DSP_Y_MINWIDTH)."""
+DA_CUTOFF = 4
+"""Adders in a row between two registers of distributed arithmetic."""
+ROM_WORDS = 64
+"""Words of one bit that a LUT holds."""
+BRAM_WIDTH, BRAM_DEPTH = 36, 512
+Features = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class CircuitColumns:
+    """Circuits, shape `(circuits,)` or anything that broadcasts with it."""
+
+    template: Array
+    """Code into `TEMPLATES`."""
+    n_in: Array
+    """Inputs of the product (kernel area x channels); lanes; elements of a sum or maximum."""
+    n_out: Array
+    input_bits: Array
+    weight_bits: Array
+    """Also the width of what a table holds."""
+    reuse: Array
+    acc_bits: Array
+    relu: Array
+    """1 where the output is rectified."""
+    block: Array
+    """1 where weights, tables and line buffers lie in block RAM."""
+    dsp: Array
+    """1 where products may take DSP blocks."""
+    packed: Array
+    """1 where DSP blocks absorb registers and adders around them (xc7), 0 where they do not (xcup)."""
+    kernel: Array
+    rows: Array
+    """Image rows of the kernel: 1 for conv1d."""
+    channels: Array
+    height: Array
+    width: Array
+    later: Array
+    """1 for the layers behind a hidden layer, whose inputs have no sign."""
+    hidden: Array
+    """1 for a hidden layer of a distributed-arithmetic network, which shifts and saturates."""
+    zeros_frac: Array
+    digits_mean: Array
+    """Mean signed digits of a weight."""
+    digits_max: Array
+    """Most signed digits of a weight."""
+    digits_out_max: Array
+    """Most signed digits of all weights of a neuron."""
+    terms_max: Array
+    """Most weights other than zero of a neuron."""
+    odd_constants: Array
+    """Different odd factors above 1 of the constants of each input, summed over inputs."""
+    product_adders: Array
+    """Adders that make the products by those from signed digits."""
+    sum_adders: Array
+    """Adders that sum products."""
+
+    def of(self, *names: str) -> Array:
+        """1 for rows of these templates."""
+        return np.isin(np.asarray(self.template), [TEMPLATES.index(n) for n in names]).astype(float)
+
+    @property
+    def conv(self) -> Array:
+        """1 for convolutions."""
+        return self.of("conv1d", "conv2d")
+
+    @property
+    def rom_fed(self) -> Array:
+        """1 where weights come from a ROM."""
+        return (self.conv + self.of("dense_resource")) * (np.asarray(self.reuse) > 1)
+
+    @property
+    def constant(self) -> Array:
+        """1 where weights are constants of a pipelined tree."""
+        return (self.conv + self.of("dense_latency")) * (np.asarray(self.reuse) <= 1)
+
+
+def levels(count: Array) -> Array:
+    """Depth of a binary tree over `count` leaves."""
+    return np.ceil(np.log2(np.maximum(count, 1)))
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """What a reuse factor makes of a product, shape as the columns."""
+
+    steps: Array
+    """Inputs that share a multiplexer."""
+    groups: Array
+    """Neurons that share an accumulator."""
+    fan_in: Array
+    """Products that are summed at once."""
+    outputs: Array
+    """Accumulators."""
+
+    @property
+    def multipliers(self) -> Array:
+        """Multipliers."""
+        return self.fan_in * self.outputs
+
+
+def unrolled(c: CircuitColumns) -> Unrolled:
+    """Steps, groups and sizes under the reuse factor of each row."""
+    steps, groups = np.minimum(c.reuse, c.n_in), np.maximum(np.floor(c.reuse / c.n_in), 1)
+    return Unrolled(steps, groups, c.n_in / steps, c.n_out / groups)
+
+
+def cycles(c: CircuitColumns) -> Array:
+    """Clocks from the first input of a vector or image to its last answer."""
+    core = _core_cycles(c)
+    windows, rows_out = _windows(c)
+    first = (c.rows - 1) * c.width + c.kernel
+    image = first + (windows - rows_out) * c.reuse + (rows_out - 1) * np.maximum(c.reuse, c.kernel)
+    return np.where(c.conv > 0, image + core, core)
+
+
+def _core_cycles(c: CircuitColumns) -> Array:
+    """The same for a vector."""
+    product = np.where(c.dsp > 0, 1, levels(c.digits_max))
+    found = {
+        "rom": c.reuse + levels(unrolled(c).fan_in) + 5,
+        "constant": product + levels(c.terms_max) + 2,
+        "da": np.maximum(np.ceil((levels(c.digits_out_max) + c.hidden) / DA_CUTOFF), 1) + 1,
+        "tree": levels(c.n_in) + 1,
+    }
+    masks = {"rom": c.rom_fed, "constant": c.constant, "da": c.of("dense_da"), "tree": c.of("add", "maxpool")}
+    return np.select([m > 0 for m in masks.values()], [found[n] for n in masks], 2.0)
+
+
+def interval(c: CircuitColumns) -> Array:
+    """Clocks from one vector or image to the next in a full stream."""
+    windows, rows_out = _windows(c)
+    start = np.maximum(c.reuse, (c.rows - 1) * c.width + c.kernel)
+    image = (windows - rows_out) * c.reuse + (rows_out - 1) * np.maximum(c.reuse, c.kernel) + start
+    return np.where(c.conv > 0, image, np.where(c.rom_fed > 0, c.reuse, 1.0))
+
+
+def _windows(c: CircuitColumns) -> tuple[Array, Array]:
+    """Output positions of a convolution without padding, and its output rows."""
+    rows_out = c.height - c.rows + 1
+    return rows_out * (c.width - c.kernel + 1), rows_out
+
+
+def dsp(c: CircuitColumns) -> Array:
+    """DSP blocks: multipliers whose product is wide enough, or different odd constants of each input."""
+    wide = (_product_bits(c) >= DSP_PRODUCT_BITS) & (c.dsp > 0)
+    return np.where(wide, c.rom_fed * unrolled(c).multipliers + c.constant * c.odd_constants, 0.0)
+
+
+def _product_bits(c: CircuitColumns) -> Array:
+    return np.minimum(c.input_bits + c.weight_bits, np.where(c.rom_fed > 0, c.acc_bits, np.inf))
+
+
+def bram18(c: CircuitColumns) -> Array:
+    """18 Kb blocks: the weight ROM without its constant bits, the tables, the line buffer."""
+    u = unrolled(c)
+    changing = u.multipliers * c.weight_bits * (1 - 2.0 ** (1 - np.minimum(c.reuse, 60)))
+    rom = c.rom_fed * np.ceil(np.round(changing) / BRAM_WIDTH) * np.ceil(c.reuse / BRAM_DEPTH)
+    line = c.conv * np.ceil((c.rows - 1) * c.channels * c.input_bits / BRAM_WIDTH) * np.ceil(c.width / BRAM_DEPTH)
+    table = c.of("table") * c.n_in * np.ceil(c.weight_bits * 2.0**c.input_bits / (BRAM_WIDTH * BRAM_DEPTH))
+    return c.block * (rom + line + table)
+
+
+def tree_bits(leaves: Array, bits: Array, limit: Array) -> tuple[Array, Array]:
+    """Register bits and adder bits of a registered tree of `leaves` numbers of `bits` bits, one bit wider a level up to `limit`."""
+    registers = adders = np.zeros(np.broadcast_shapes(np.shape(leaves), np.shape(bits), np.shape(limit)))
+    left = np.asarray(leaves, dtype=float)
+    for level in range(1, int(np.max(levels(leaves), initial=0)) + 1):
+        width = np.minimum(bits + level, limit) * (left > 1)
+        registers = registers + np.ceil(left / 2) * width
+        adders = adders + np.floor(left / 2) * width
+        left = np.ceil(left / 2)
+    return registers, adders
+
+
+def rom_columns(c: CircuitColumns) -> Array:
+    """Different bit columns of the weight ROM that are not constant: equal ones are stored once."""
+    bits = unrolled(c).multipliers * c.weight_bits
+    patterns = 2.0 ** np.minimum(c.reuse, 50)
+    distinct = np.where(c.reuse < 30, -patterns * np.expm1(bits * np.log1p(-1 / patterns)), bits)
+    return c.rom_fed * distinct * (1 - 2 / patterns)
+
+
+def ff_features(c: CircuitColumns) -> Features:
+    """Register bits by purpose."""
+    u, rom, constant = unrolled(c), c.rom_fed, c.constant
+    product = _product_bits(c)
+    depth, clocks = levels(u.fan_in), _core_cycles(c)
+    flags = 2 * levels(c.reuse) + 2 + (3 + depth) + (4 + depth)
+    grouped = (u.groups > 1) * ((4 + depth) * (1 + levels(u.groups)) + levels(u.steps) + levels(u.groups))
+    outputs = c.n_out * (c.acc_bits - c.relu)
+    steps = np.where(c.dsp > 0, 1, levels(c.digits_max))
+    return {
+        "rom.exact": rom
+        * (
+            (c.n_in + 2 * u.fan_in) * c.input_bits
+            + u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[0]
+            + u.outputs * c.acc_bits
+            + outputs
+            + flags
+            + grouped
+            + u.multipliers * product
+        )
+        + rom * (1 - c.block) * rom_columns(c),
+        "constant.exact": constant * (used_inputs(c) * c.input_bits + outputs + clocks - 1),
+        "constant.delay": constant * (1 - c.dsp) * used_inputs(c) * c.input_bits * steps,
+        "constant.product": constant * c.odd_constants * steps * c.input_bits,
+        "constant.product_weight": constant * c.odd_constants * steps * c.weight_bits,
+        "constant.sum": constant * c.sum_adders * (c.input_bits + c.weight_bits),
+        "constant.level": constant * c.n_out * levels(c.terms_max) * c.acc_bits,
+        "window.exact": c.conv * _window_bits(c),
+        "counters": c.conv * (levels(c.width) + levels(c.height) * (c.rows > 1) + 1),
+        **_simple_ff(c),
+    }
+
+
+def _window_bits(c: CircuitColumns) -> Array:
+    pixel = c.channels * c.input_bits
+    return c.kernel * c.rows * pixel + (1 - c.block) * (c.rows - 1) * pixel
+
+
+def _simple_ff(c: CircuitColumns) -> Features:
+    """Registers of distributed arithmetic and of circuits without weights."""
+    lanes, da = c.n_in * c.input_bits, c.of("dense_da")
+    tree = c.of("add") * tree_bits(c.n_in, c.input_bits, np.inf)[0] + c.of("maxpool") * tree_bits(c.n_in, c.input_bits, c.input_bits)[0]
+    stages = np.maximum(np.ceil((levels(c.digits_out_max) + c.hidden) / DA_CUTOFF), 1)
+    return {
+        "da.exact": da * (used_inputs(c) * (c.input_bits - c.later) + stages + 1),
+        "da.output": da * _da_outputs(c),
+        "da.stage": da
+        * (stages - 1)
+        * c.n_out
+        * np.maximum(c.digits_mean * c.n_in / 16, 1) ** 0.57
+        * (c.input_bits + 0.67 * c.weight_bits),
+        "table.exact": c.of("table") * (1 - c.block) * (lanes + c.n_in * c.weight_bits + 2),
+        "relu.exact": c.of("relu") * (lanes + c.n_in * (c.acc_bits - 1) + 2),
+        "tree.exact": c.of("add", "maxpool") * (lanes * c.n_out + levels(c.n_in) + 1) + c.n_out * tree,
+    }
+
+
+def used_inputs(c: CircuitColumns) -> Array:
+    """Inputs with a weight other than zero, as expected of scattered zeros."""
+    return c.n_in * (1 - c.zeros_frac**c.n_out)
+
+
+def used_outputs(c: CircuitColumns) -> Array:
+    """Outputs with a weight other than zero, likewise."""
+    return c.n_out * (1 - c.zeros_frac**c.n_in)
+
+
+SHARING, SHARING_OUTPUTS, SHARING_DIGITS, SHARING_WEIGHT = 0.297, 0.196, 0.467, 0.519
+"""How many adders distributed arithmetic saves by sharing, and their width; fitted to what da4ml 0.6 says of 500 random layers of
+4 to 64 inputs and 4 to 32 outputs with weights of 2 to 8 bits (5.4 % SMAPE)."""
+
+
+def shared_adders(c: CircuitColumns) -> Array:
+    """Two-operand adders of a distributed-arithmetic layer."""
+    alone = np.maximum(c.digits_mean * c.n_in * c.n_out - used_outputs(c), 0)
+    return alone / (1 + SHARING * c.n_out**SHARING_OUTPUTS * c.digits_mean**SHARING_DIGITS)
+
+
+def _da_outputs(c: CircuitColumns) -> Array:
+    """Bits of the output registers of distributed arithmetic: as wide as the largest sum, or cut to the input's width."""
+    terms = np.maximum(c.n_in * (1 - c.zeros_frac), 1)
+    whole = c.input_bits - c.later + c.weight_bits + np.log2(terms) - 1 - c.relu * (1 - c.hidden)
+    return used_outputs(c) * np.where(c.hidden > 0, c.input_bits - 1, whole)
+
+
+def lut_features(c: CircuitColumns) -> Features:
+    """What takes LUTs, by purpose."""
+    u, rom, constant = unrolled(c), c.rom_fed, c.constant
+    fabric = rom * (1 - (dsp(c) > 0)) * u.multipliers
+    columns = rom * (1 - c.block) * rom_columns(c)
+    return {
+        "rom.mux": rom * u.fan_in * c.input_bits * (u.steps - 1) / 3,
+        "rom.words": columns * np.ceil(c.reuse / ROM_WORDS),
+        "rom.small": columns * (c.reuse > 2),
+        "rom.product": fabric * c.input_bits * c.weight_bits,
+        "rom.product_edge": fabric * (c.input_bits + c.weight_bits),
+        "rom.tree": rom * u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[1],
+        "rom.accumulator": rom * u.outputs * c.acc_bits,
+        "rom.bias": rom * u.outputs * c.acc_bits * (u.groups > 1),
+        "rom.output": rom * c.n_out,
+        "rom.counter": rom * levels(c.reuse),
+        "rom.one": rom,
+        "constant.product": constant * (1 - c.dsp) * c.product_adders * c.input_bits,
+        "constant.product_weight": constant * (1 - c.dsp) * c.product_adders * c.weight_bits,
+        "constant.sum": constant * c.sum_adders * c.input_bits,
+        "constant.sum_weight": constant * c.sum_adders * c.weight_bits,
+        "constant.output": constant * c.n_out * c.acc_bits,
+        "constant.one": constant,
+        "window.one": c.conv,
+        "window.counter": c.conv * (levels(c.width) + levels(c.height) * (c.rows > 1)),
+        **_simple_lut(c),
+    }
+
+
+def _simple_lut(c: CircuitColumns) -> Features:
+    da, lanes = c.of("dense_da"), c.n_in * c.input_bits
+    add = tree_bits(c.n_in, c.input_bits, np.inf)[1] * c.of("add")
+    return {
+        "da.adders": da * shared_adders(c) * (c.input_bits - c.later + SHARING_WEIGHT * c.weight_bits),
+        "da.output": da * used_outputs(c) * (c.input_bits - c.later + c.weight_bits),
+        "da.hidden": da * c.hidden * c.n_out * c.input_bits,
+        "da.one": da,
+        "table.words": c.of("table") * (1 - c.block) * c.n_in * c.weight_bits * 2.0 ** np.maximum(c.input_bits - 6, 0),
+        "relu.bits": c.of("relu") * c.n_in * (c.acc_bits - 1),
+        "relu.cut": c.of("relu") * c.n_in * np.maximum(c.input_bits - c.acc_bits, 0),
+        "relu.lanes": c.of("relu") * lanes,
+        "add.bits": c.n_out * add,
+        "maxpool.bits": c.of("maxpool") * c.n_out * (c.n_in - 1) * c.input_bits,
+        "add.one": c.of("add"),
+        "maxpool.one": c.of("maxpool"),
+        "table.one": c.of("table") * c.n_in,
+    }
+
+
+def counted(features: Mapping[str, Array], constants: Mapping[str, float], *, prefix: str) -> Array:
+    """Sum of features times coefficients `<prefix>.<feature>`; those that end in `.exact` count once."""
+    parts = [(1.0 if key.endswith(".exact") else constants.get(f"{prefix}.{key}", 0.0)) * value for key, value in features.items()]
+    return sum(parts, start=np.float64(0.0))
