@@ -83,21 +83,21 @@ def _number(digits: int) -> Callable[[float], str]:
     return lambda value: "-" if np.isnan(value) else f"{value:,.{digits}f}"
 
 
-COLUMNS: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "n": ("n", _number(0)),
-    "median": ("median %", _number(1)),
-    "mean": ("mean %", _number(1)),
-    "p90": ("p90 %", _number(1)),
-    "bias": ("bias %", _number(1)),
-    "spearman": ("Spearman", _number(3)),
-    "roofline_median": ("roofline median %", _number(1)),
-    "roofline_mean": ("roofline mean %", _number(1)),
-    "exact": ("exact %", _number(1)),
-    "within_two": ("within 2 %", _number(1)),
-    "smape": ("SMAPE %", _number(1)),
-    "r2": ("R2", _number(3)),
+COLUMNS: Mapping[str, tuple[str, str, Callable[[float], str]]] = {
+    "n": ("n", "n", _number(0)),
+    "median": ("median %", "median", _number(1)),
+    "mean": ("mean %", "mean", _number(1)),
+    "p90": ("p90 %", "p90", _number(1)),
+    "bias": ("bias %", "bias", _number(1)),
+    "spearman": ("Spearman", "rank", _number(3)),
+    "roofline_median": ("roofline median %", "roof med", _number(1)),
+    "roofline_mean": ("roofline mean %", "roof mean", _number(1)),
+    "exact": ("exact %", "exact", _number(1)),
+    "within_two": ("within 2 %", "within 2", _number(1)),
+    "smape": ("SMAPE %", "SMAPE", _number(1)),
+    "r2": ("R2", "R2", _number(3)),
 }
-"""Statistics by name: heading and format."""
+"""Statistics by name: heading, a short one for terminals, format."""
 RELATIVE = ("n", "median", "mean", "p90", "bias", "spearman", "roofline_median", "roofline_mean")
 """What tables of times and powers show."""
 COUNTS = ("n", "exact", "within_two", "smape", "r2", "median", "bias")
@@ -106,4 +106,4 @@ COUNTS = ("n", "exact", "within_two", "smape", "r2", "median", "bias")
 
 def cells(row: ErrorRow, columns: Sequence[str] = RELATIVE) -> list[str]:
     """The printed cells of a row."""
-    return [COLUMNS[name][1](getattr(row, name)) for name in columns]
+    return [COLUMNS[name][2](getattr(row, name)) for name in columns]

@@ -189,7 +189,7 @@ def test_statuses_of_errors(error: BaseException, status: int, run: Any, monkeyp
 
 def test_validation_and_calibration_are_listed(run: Any) -> None:
     assert "gpu-gemm" in run("validate")[1]
-    assert run("calibrate") == (ExitStatus.OK, "gpu\n", "")
+    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\n", "")
 
 
 def test_validate_says_what_it_skipped(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def _show(reports: list[Any], as_json: bool) -> None:
     for report in reports:
         output.show(error_table(report), "")
     output.show(
-        "Errors are absolute percentages; roofline: errors of a plain roofline; SMAPE, R2: as the wa-hls4ml benchmark defines them."
+        "Absolute percentage errors; rank: Spearman's coefficient; roof: errors of a plain roofline; exact, within 2: shares of the rows."
     )
     return None
 

@@ -85,7 +85,7 @@ def error_table(report: Report) -> Table:
     """Statistics of one validation: overall and by group, or by source and group where rows count different things."""
     from hwsim.accuracy import COLUMNS, cells
 
-    headings = [COLUMNS[c][0] for c in report.suite.columns]
+    headings = [COLUMNS[c][1] for c in report.suite.columns]
     table = listing((report.suite.name, *headings), [], right=range(1, len(headings) + 1))
     for row in (report.overall, *report.by_group) if report.overall else report.by_both:
         table.add_row(*map(Text, (row.group, *cells(row, report.suite.columns))), style="bold" if row is report.overall else "")

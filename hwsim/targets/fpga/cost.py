@@ -43,6 +43,8 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
     base = base_of(program)
     fifos = fifos_of(base, mapping=mapping, constants=constants)
     latency, interval = composed(hardware, base, stream=mapping.io_type == "io_stream", vitis=mapping.backend.startswith("Vitis"))
+    batch = int(program.graph.attrs.get("batch") or 1)
+    latency, interval = latency + (batch - 1) * interval, batch * interval
     period = mapping.clock_period_s
     used = _used(hardware, fifos)
     return Cost(
