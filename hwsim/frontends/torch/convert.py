@@ -13,6 +13,7 @@ from torch.export.graph_signature import InputKind
 from hwsim.errors import GraphError, HwsimError, UnsupportedOp
 from hwsim.frontends.torch import rules_dense, rules_layout, rules_pointwise, rules_reduction, rules_sequence
 from hwsim.frontends.torch.rules import RULES, Call, format_of, operator_name
+from hwsim.frontends.torch.values import values
 from hwsim.graph import Graph, GraphBuilder
 
 _TABLES = (rules_dense, rules_layout, rules_pointwise, rules_reduction, rules_sequence)
@@ -51,6 +52,8 @@ class Converter:
         self._base: dict[Any, Any] = {}
         self._path = ""
         self._weights: dict[str, str] = {}
+        self._stored: dict[str, torch.Tensor] = {}
+        self._swapped: set[str] = set()
         self._first_names = _first_names(module, program)
 
     def run(self, *, allow_unsupported: bool) -> Graph:
@@ -63,6 +66,8 @@ class Converter:
         missing = [(n.path, n.attrs["operator"]) for n in self.builder.nodes if n.kind == "unsupported"]
         if missing and not allow_unsupported:
             raise UnsupportedOp(missing, where=self.source)
+        stored = {name: t for name, t in self._stored.items() if name in self.builder.tensors}
+        self.builder.values = values(stored, swapped=self._swapped)  # pyright: ignore[reportAttributeAccessIssue]
         return self.builder.finish(outputs)
 
     def _declare(self) -> None:
@@ -79,7 +84,15 @@ class Converter:
             return self._weight(spec.target, value)
         if spec.kind == InputKind.USER_INPUT:
             return self.builder.input(node.name, value.shape, format_of(value))
-        return self.builder.constant(value.shape, format_of(value), name=spec.target or node.name)
+        name = self.builder.constant(value.shape, format_of(value), name=spec.target or node.name)
+        return self._kept(name, spec.target)
+
+    def _kept(self, name: str, target: str | None) -> str:
+        """`name`, with the tensor behind it noted where the program holds it."""
+        held = self.program.state_dict.get(target or "", self.program.constants.get(target or ""))
+        if isinstance(held, torch.Tensor):
+            self._stored[name] = held
+        return name
 
     def _parameters(self) -> list[tuple[str, torch.Tensor]]:
         if self.module is not None:
@@ -89,7 +102,7 @@ class Converter:
     def _weight(self, name: str, value: torch.Tensor) -> str:
         name = self._first_names.get(name, name)
         if name not in self._weights:
-            self._weights[name] = self.builder.weight(value.shape, format_of(value), name=name)
+            self._weights[name] = self._kept(self.builder.weight(value.shape, format_of(value), name=name), name)
         return self._weights[name]
 
     def _walk(self, graph_module: Any) -> list[str]:
@@ -201,6 +214,7 @@ class Converter:
         """A matrix of parameters, declared with its axes the other way round."""
         tensor = self.builder.tensors[weight]
         self.builder.tensors[weight] = replace(tensor, shape=tensor.shape[::-1])
+        self._swapped.add(weight)
         return weight
 
     def resolve(self, node: Any) -> str:
