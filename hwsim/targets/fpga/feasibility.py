@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsim.arrays import Array
 from hwsim.cost import Cost, Program, Verdict
+from hwsim.targets.fpga.constants import stage_constants
 from hwsim.targets.fpga.device import FpgaDevice
 from hwsim.targets.fpga.mapping import FpgaMapping
 from hwsim.targets.fpga.templates.matrix import UNROLL_LIMIT, MatrixColumns
@@ -48,7 +49,7 @@ def verdict(program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMa
             warnings.append(
                 f"C synthesis is expected to take {seconds / 60:.0f} minutes (measured on Vitis HLS 2021, within a factor of two)"
             )
-    warnings += _timing(cost, device, mapping) + _pins(program, device, mapping)
+    warnings += _timing(program, cost, device, mapping) + _pins(program, device, mapping)
     return Verdict(tuple(blockers), tuple(warnings))
 
 
@@ -67,8 +68,24 @@ def _unroll_blockers(program: Program, columns: MatrixColumns, cost: Cost) -> li
     return [f"will not synthesise, because {who} {unrolls} {most} (the tool's limit is {UNROLL_LIMIT:,}); use {remedy}"]
 
 
-def _timing(cost: Cost, device: FpgaDevice, mapping: FpgaMapping) -> list[str]:
+def routed_path_s(program: Program) -> float | None:
+    """Expected critical path after routing of a latency-strategy design on UltraScale+; None for others, which no routed design covers.
+
+    Linear in the width of the numbers, fitted to routed jet taggers (docs/accuracy/fpga-jet-routed.md).
+    """
+    products = next((t.columns for t in program.tables if t.kind == "matrix"), None)
+    constants = stage_constants("routed")
+    if products is None or not np.all(products.strategy == 0) or np.any(products.stream) or "path.base_ns" not in constants:
+        return None
+    return 1e-9 * (constants["path.base_ns"] + constants["path.bit_ns"] * float(np.max(products.in_bits)))
+
+
+def _timing(program: Program, cost: Cost, device: FpgaDevice, mapping: FpgaMapping) -> list[str]:
     found, frequency = [], 1.0 / float(mapping.clock_period_s)
+    path = routed_path_s(program)
+    if path is not None and path > float(mapping.clock_period_s):
+        reach = f"{path * 1e9:.1f} ns, {1e-6 / path:.0f} MHz"
+        found.append(f"timing is at risk: routed designs of this kind and width reach about {reach}, asked is {frequency / 1e6:.0f} MHz")
     if frequency > device.clock_limit_hz:
         found.append(
             f"a clock of {frequency / 1e6:.0f} MHz is above the {float(device.clock_limit_hz) / 1e6:.0f} MHz of the clock tree of {device.name}"

@@ -178,6 +178,8 @@ def jet_routed() -> dict[str, Any]:
         for metric in (*csynth.METRICS, "DSP"):
             value = synthesis.csynth_total(design, base, metric) * scales[f"scale.{metric.lower()}"]
             records.append(("routed", metric, design.totals[metric], value))
+        path = scales["path.base_ns"] + scales["path.bit_ns"] * design.facts["bits"]
+        records.append(("routed", "critical path, ns", 5.0 - design.facts["slack_s"] * 1e9, path))
         records += [r for r in _whole([design], lambda _: base, lambda d: "routed") if r[1] in ("BRAM18", "cycles")]
     return columns(records)
 

@@ -97,4 +97,13 @@ def predict_scaled(designs: Sequence[Design], constants: Mapping[str, float], sc
 def fit_routed(designs: Sequence[Design], constants: Mapping[str, float]) -> dict[str, float]:
     """One factor for LUT, FF and DSP each from csynth to routed: the median over designs."""
     ratios = {m: [d.totals[m] / max(1.0, csynth_total(d, constants, m)) for d in designs] for m in (*METRICS, "DSP")}
-    return {f"scale.{m.lower()}": float(np.median(r)) for m, r in ratios.items()}
+    scales = {f"scale.{m.lower()}": float(np.median(r)) for m, r in ratios.items()}
+    return scales | fit_path(designs)
+
+
+def fit_path(designs: Sequence[Design]) -> dict[str, float]:
+    """Critical path of routed latency-strategy designs over the width of their numbers: least squares, nanoseconds."""
+    bits = np.array([d.facts["bits"] for d in designs], dtype=float)
+    path = np.array([5.0 - d.facts["slack_s"] * 1e9 for d in designs])
+    slope, base = np.polyfit(bits, path, 1)
+    return {"path.base_ns": float(base), "path.bit_ns": float(slope)}

@@ -197,46 +197,40 @@ def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
 
 
 def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array], dict[str, Array]]:
-    """Bits of hardware that LUT and FF are linear in: (of LUT, of FF) by name, of one copy."""
-    c, total = p.c, p.c.n_in * p.c.n_out
-    nonzero = total - p.zeros
-    acc, moved = c.n_out * p.accum_bits, p.multipliers * p.accum_bits
-    one = np.ones_like(acc)
+    """Bits of hardware that LUT and FF are linear in: (of LUT, of FF) by name, of one copy.
+
+    Weights are in a memory where a resource-strategy product is reused, and constants in the logic elsewhere: the values of weights (zeros,
+    signed digits) only count where they are constants, registers and demultiplexers only where they are not.
+    """
+    c = p.c
+    stored = (c.strategy == 1) & (p.reuse > 1)
+    constant = 1.0 - stored
+    acc, inputs = c.n_out * p.accum_bits, c.n_in * p.in_bits
+    moved = p.multipliers * p.accum_bits
+    nonzero = constant * (c.n_in * c.n_out - p.zeros)
     fabric = np.where((multiplier == "fabric") | (p.in_bits > DSP_DATA_BITS), p.heavy, 0.0)
-    serial = np.where((c.strategy == 0) & (p.heavy > p.multipliers), nonzero * p.accum_bits, 0.0)
-    outputs_each = p.reuse / c.n_in
-    narrow = p.multipliers * p.in_bits * p.weight_bits * (p.weight_bits < DSP_WEIGHT_BITS)
-    lut = {
-        "one": one,
-        "input_bits": c.n_in * p.in_bits,
-        "inner_input_bits": c.n_in * p.in_bits * (1 - c.first),
+    common = {
+        "one": np.ones_like(acc),
+        "input_bits": inputs,
+        "inner_input_bits": inputs * (1 - c.first),
         "output_bits": acc,
         "product_bits": moved,
-        "narrow_product": narrow,
-        "demux": moved * pow2ceil(np.maximum(c.n_out, 32)) / 64,
-        "outputs_each": moved * np.maximum(outputs_each - 4, 0),
         "adder_bits": nonzero * p.accum_bits,
-        "digit_bits": p.light_digits * p.in_bits,
-        "heavy_fabric_bits": fabric * p.in_bits * p.weight_bits / 2,
-        "serial_bits": serial,
-        "window_bits": c.stream * c.window * c.n_in * p.in_bits,
-        "encoded_bits": c.stream * c.encoded * c.n_in * p.in_bits,
+        "digit_bits": constant * p.light_digits * p.in_bits,
+        "serial_bits": np.where((c.strategy == 0) & (p.heavy > p.multipliers), nonzero * p.accum_bits, 0.0),
+        "window_bits": c.stream * c.window * inputs,
+        "encoded_bits": c.stream * c.encoded * inputs,
     }
-    depth = log2ceil(c.n_in)
-    ff = {
-        "one": one,
-        "input_bits": lut["input_bits"],
-        "inner_input_bits": lut["input_bits"] * (1 - c.first),
-        "output_bits": acc,
-        "product_bits": moved,
-        "weight_register": p.multipliers * p.weight_bits,
-        "adder_bits": lut["adder_bits"],
-        "digit_bits": lut["digit_bits"],
-        "heavy_bits": p.heavy * p.in_bits,
-        "pipeline_bits": acc * depth,
-        "serial_bits": serial,
-        "window_bits": lut["window_bits"],
-        "encoded_bits": lut["encoded_bits"],
+    lut = common | {
+        "narrow_product": stored * p.multipliers * p.in_bits * p.weight_bits * (p.weight_bits < DSP_WEIGHT_BITS),
+        "demux": stored * moved * pow2ceil(np.maximum(c.n_out, 32)) / 64,
+        "outputs_each": stored * moved * np.maximum(p.reuse / c.n_in - 4, 0),
+        "heavy_fabric_bits": constant * fabric * p.in_bits * p.weight_bits / 2,
+    }
+    ff = common | {
+        "weight_register": stored * p.multipliers * p.weight_bits,
+        "heavy_bits": constant * p.heavy * p.in_bits,
+        "pipeline_bits": acc * log2ceil(c.n_in),
     }
     return lut, ff
 
