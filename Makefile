@@ -20,6 +20,7 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 demo: $(VENV)/core.stamp
 	$(BIN)/hwsim estimate resnet50 --on a100-sxm-80gb --batch 8 --dtype fp16 --runtime compile
 	$(BIN)/hwsim compare resnet50 --on a100-sxm-80gb --on h100-sxm-80gb --on l4 --on rtx-4090 --on mi210 --batch 8 --dtype fp16
+	$(BIN)/hwsim compare jet_tagger --on xcu250 --on zcu102 --on pynq-z2 --on l4 --on rtx-4090 --precision 'ap_fixed<8,3>' --dtype fp16
 
 test: $(VENV)/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout 600

@@ -107,7 +107,10 @@ def used_frac(estimate: Estimate) -> float | None:
 
 def ratio(value: float, reference: float) -> str:
     """`value` relative to `reference`: `2.1x`."""
-    return f"{value / reference:.3g}x" if reference else "-"
+    if not reference:
+        return "-"
+    times = value / reference
+    return f"{times:,.0f}x" if times >= 1000 else f"{times:.3g}x"
 
 
 def quantity(q: Quantity) -> str:

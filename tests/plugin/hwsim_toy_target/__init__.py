@@ -68,6 +68,7 @@ class ToyTarget:
 
     family = "toy"
     summary = "lanes and one memory; a template for other families"
+    mapping_options = ()
 
     def devices(self) -> Sequence[str]:
         return tuple(DEVICES)
