@@ -29,7 +29,7 @@ def resource(design: Design, *, name: str) -> str:
     bits, depth = levels(rf), levels(fan_in)
     lines = header(name, x_bits=d.n_in * d.input_bits, y_bits=d.n_out * d.acc_bits)
     lines += _steps(d, steps=steps, groups=groups, bits=bits, depth=depth)
-    lines += _rom(d, steps=steps, groups=groups)
+    lines += _rom(d)
     lines += _inputs(d, steps=steps, groups=groups)
     sums: list[str] = []
     for o in range(outputs):
@@ -72,7 +72,7 @@ def chain(flag: str, source: str, length: int) -> list[str]:
     return [f"  reg {', '.join(names)};", f"  always @(posedge clk) begin {' '.join(body)} end"]
 
 
-def _rom(d: Design, *, steps: int, groups: int) -> list[str]:
+def _rom(d: Design) -> list[str]:
     """Weights by step; the word of a step holds those of all multipliers.
 
     The address has its own register: LUTs that it shares with the counter's logic would cost Yosys several more a column. In LUTs the
@@ -87,12 +87,14 @@ def _rom(d: Design, *, steps: int, groups: int) -> list[str]:
         "  initial begin",
     ]
     for r in range(depth):
-        word = _word(d, r if r < d.reuse else r - half, steps=steps, groups=groups)
+        word = rom_word(d, r if r < d.reuse else r - half)
         lines.append(f"    rom[{r}] = {width}'h{words(word, d.weight_bits):x};")
     return [*lines, "  end", f"  reg [{levels(d.reuse) - 1}:0] at;", "  always @(posedge clk) begin at <= step; w <= rom[at]; end"]
 
 
-def _word(d: Design, r: int, *, steps: int, groups: int) -> list[int]:
+def rom_word(d: Design, r: int) -> list[int]:
+    """Weights that the multipliers take in step `r`, the first in the lowest bits."""
+    steps, groups = min(d.reuse, d.n_in), max(d.reuse // d.n_in, 1)
     fan_in, outputs, i, g = d.n_in // steps, d.n_out // groups, r % steps, r // steps
     return [int(d.weights[k * steps + i, g * outputs + o]) for o in range(outputs) for k in range(fan_in)]
 

@@ -26,7 +26,7 @@ MOST_CONSTANTS = 288
 Draw = Callable[[Sequence[Any]], Any]
 
 
-def jobs(*, family: str = "all", seed: int = SEED, every_xc7: int = 4, every_timing: int = 13) -> list[Job]:
+def jobs(*, family: str = "all", seed: int = SEED, every_xc7: int = 8, every_timing: int = 13) -> list[Job]:
     """All jobs, templates mixed so that a part of the list is a sample of the whole.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsim.datasets.fpga_yosys import da
+from hwsim.datasets.fpga_yosys import da, dense
 from hwsim.datasets.fpga_yosys.design import Design
 from hwsim.datasets.fpga_yosys.netlist import signed_digits
 
@@ -52,3 +52,12 @@ def odd_factors(row: np.ndarray) -> list[int]:
     """
     values = np.unique(np.abs(row[row != 0]))
     return sorted({int(v) // (int(v) & -int(v)) for v in values} - {1})
+
+
+def rom_statistics(design: Design) -> dict[str, float]:
+    """Bit columns of the weight ROM that are not constant (`rom_bits`), and the different ones among them (`rom_columns`)."""
+    words = np.array([dense.rom_word(design, r) for r in range(design.reuse)])
+    bits = (words[:, :, None] >> np.arange(design.weight_bits)) & 1
+    columns = bits.reshape(design.reuse, -1).T
+    changing = columns[columns.min(1) != columns.max(1)]
+    return {"rom_bits": len(changing), "rom_columns": len(np.unique(changing, axis=0)) if len(changing) else 0}

@@ -73,6 +73,10 @@ class CircuitColumns:
     """Adders that make the products by those from signed digits."""
     sum_adders: Array
     """Adders that sum products."""
+    rom_bits: Array
+    """Bit columns of the weight ROM that are not constant; `expected_rom` where weights are not known."""
+    rom_columns: Array
+    """The different ones among them: equal ones are stored once."""
 
     def of(self, *names: str) -> Array:
         """1 for rows of these templates."""
@@ -172,9 +176,7 @@ def _product_bits(c: CircuitColumns) -> Array:
 
 def bram18(c: CircuitColumns) -> Array:
     """18 Kb blocks: the weight ROM without its constant bits, the tables, the line buffer."""
-    u = unrolled(c)
-    changing = u.multipliers * c.weight_bits * (1 - 2.0 ** (1 - np.minimum(c.reuse, 60)))
-    rom = c.rom_fed * np.ceil(np.round(changing) / BRAM_WIDTH) * np.ceil(c.reuse / BRAM_DEPTH)
+    rom = c.rom_fed * np.ceil(np.round(c.rom_bits) / BRAM_WIDTH) * np.ceil(c.reuse / BRAM_DEPTH)
     line = c.conv * np.ceil((c.rows - 1) * c.channels * c.input_bits / BRAM_WIDTH) * np.ceil(c.width / BRAM_DEPTH)
     table = c.of("table") * c.n_in * np.ceil(c.weight_bits * 2.0**c.input_bits / (BRAM_WIDTH * BRAM_DEPTH))
     return c.block * (rom + line + table)
@@ -192,12 +194,11 @@ def tree_bits(leaves: Array, bits: Array, limit: Array) -> tuple[Array, Array]:
     return registers, adders
 
 
-def rom_columns(c: CircuitColumns) -> Array:
-    """Different bit columns of the weight ROM that are not constant: equal ones are stored once."""
-    bits = unrolled(c).multipliers * c.weight_bits
-    patterns = 2.0 ** np.minimum(c.reuse, 50)
-    distinct = np.where(c.reuse < 30, -patterns * np.expm1(bits * np.log1p(-1 / patterns)), bits)
-    return c.rom_fed * distinct * (1 - 2 / patterns)
+def expected_rom(bits: Array, words: Array) -> tuple[Array, Array]:
+    """`rom_bits` and `rom_columns` of a ROM of `words` random words of `bits` bits."""
+    patterns = 2.0 ** np.minimum(words, 50)
+    distinct = np.where(words < 30, -patterns * np.expm1(bits * np.log1p(-1 / patterns)), bits)
+    return bits * (1 - 2 / patterns), distinct * (1 - 2 / patterns)
 
 
 def ff_features(c: CircuitColumns) -> Features:
@@ -209,18 +210,23 @@ def ff_features(c: CircuitColumns) -> Features:
     grouped = (u.groups > 1) * ((4 + depth) * (1 + levels(u.groups)) + levels(u.steps) + levels(u.groups))
     outputs = c.n_out * (c.acc_bits - c.relu)
     steps = np.where(c.dsp > 0, 1, levels(c.digits_max))
+    inside = (c.packed > 0) & (dsp(c) > 0)
+    tree = u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[0]
+    accumulator = u.outputs * c.acc_bits
     return {
         "rom.exact": rom
         * (
             (c.n_in + 2 * u.fan_in) * c.input_bits
-            + u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[0]
-            + u.outputs * c.acc_bits
+            + np.where(inside, 0.0, u.multipliers * product + tree + (u.fan_in <= 1) * accumulator)
+            + (u.fan_in > 1) * accumulator
             + outputs
             + flags
             + grouped
-            + u.multipliers * product
-        )
-        + rom * (1 - c.block) * rom_columns(c),
+            + (1 - c.block) * c.rom_columns
+        ),
+        "rom.packed_product": rom * inside * u.multipliers * product,
+        "rom.packed_tree": rom * inside * tree,
+        "rom.packed_accumulator": rom * inside * (u.fan_in <= 1) * accumulator,
         "constant.exact": constant * (used_inputs(c) * c.input_bits + outputs + clocks - 1),
         "constant.delay": constant * (1 - c.dsp) * used_inputs(c) * c.input_bits * steps,
         "constant.product": constant * c.odd_constants * steps * c.input_bits,
@@ -285,21 +291,31 @@ def _da_outputs(c: CircuitColumns) -> Array:
     return used_outputs(c) * np.where(c.hidden > 0, c.input_bits - 1, whole)
 
 
+def multiplier_luts(a_bits: Array, b_bits: Array) -> Array:
+    """LUTs of a signed multiplier outside DSP blocks; fitted to 24 multipliers of 4 to 8 by 2 to 8 bits, synthesised alone (within 6)."""
+    small = np.minimum(a_bits, b_bits)
+    return np.maximum(2.621 * a_bits * b_bits - 3.085 * (a_bits + b_bits) + 1.343 * small + 2.63, a_bits)
+
+
 def lut_features(c: CircuitColumns) -> Features:
     """What takes LUTs, by purpose."""
     u, rom, constant = unrolled(c), c.rom_fed, c.constant
-    fabric = rom * (1 - (dsp(c) > 0)) * u.multipliers
-    columns = rom * (1 - c.block) * rom_columns(c)
+    in_dsp = dsp(c) > 0
+    inside = (c.packed > 0) & in_dsp
+    chosen, accumulator, grouped = rom * u.fan_in * c.input_bits, rom * u.outputs * c.acc_bits, u.groups > 1
+    tree = rom * u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[1]
     return {
-        "rom.mux": rom * u.fan_in * c.input_bits * (u.steps - 1) / 3,
-        "rom.words": columns * np.ceil(c.reuse / ROM_WORDS),
-        "rom.small": columns * (c.reuse > 2),
-        "rom.product": fabric * c.input_bits * c.weight_bits,
-        "rom.product_edge": fabric * (c.input_bits + c.weight_bits),
-        "rom.tree": rom * u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[1],
-        "rom.accumulator": rom * u.outputs * c.acc_bits,
-        "rom.bias": rom * u.outputs * c.acc_bits * (u.groups > 1),
-        "rom.output": rom * c.n_out,
+        "rom.mux": chosen * np.where(u.steps <= 4, u.steps > 1, (u.steps - 1) / 3),
+        "rom.mux_deep": chosen * (u.steps > 12) * (u.steps - 1) / 3,
+        "rom.words": rom * (1 - c.block) * c.rom_columns * np.ceil(c.reuse / ROM_WORDS),
+        "rom.product": rom * ~in_dsp * u.multipliers * multiplier_luts(c.input_bits, c.weight_bits),
+        "rom.tree": tree * ~inside,
+        "rom.packed_tree": tree * inside,
+        "rom.accumulator": accumulator * ~(inside & (u.fan_in <= 1)),
+        "rom.bias": accumulator * grouped,
+        "rom.relu": accumulator * c.relu * grouped,
+        "rom.output": rom * c.relu * c.n_out * ~grouped,
+        "rom.group": rom * u.groups * grouped,
         "rom.counter": rom * levels(c.reuse),
         "rom.one": rom,
         "constant.product": constant * (1 - c.dsp) * c.product_adders * c.input_bits,
