@@ -124,7 +124,7 @@ def configuration(model: Any) -> dict[str, Any]:
     """The settings of a ModelGraph as a whole hls4ml configuration, one entry a layer."""
     config = model.config
     default = str(config.backend.convert_precision_string(config.model_precision["default"]))
-    names = {layer.name: _settings(model, layer) for layer in model.get_layers()}
+    names = {n: _settings(model, x) for x in model.get_layers() for n in {x.name, x.name.removeprefix("repack_")}}
     hls = {"Model": {"Precision": {"default": default}, "ReuseFactor": int(config.model_rf or 1)}, "LayerName": names}
     project = {k: config.config.get(k) for k in ("Backend", "Part", "ClockPeriod", "ClockUncertainty", "IOType")}
     return {**{k: v for k, v in project.items() if v is not None}, "HLSConfig": hls}
@@ -137,7 +137,8 @@ def _settings(model: Any, layer: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"Precision": {k: v for k, v in types.items() if k not in tables and k not in inner}}
     found |= {f"{k}_t": v for k, v in tables.items()}
     strategy = layer.get_attr("strategy", None) or model.config.get_strategy(layer)
-    numbers = {"ReuseFactor": "reuse_factor", "ParallelizationFactor": "parallelization_factor", "TableSize": "table_size"}
+    found["ReuseFactor"] = int(layer.get_attr("reuse_factor", None) or 1)
+    numbers = {"ParallelizationFactor": "parallelization_factor", "TableSize": "table_size"}
     found |= {k: int(layer.get_attr(a)) for k, a in numbers.items() if layer.get_attr(a) is not None}
     if layer.class_name == "Softmax":
         found["implementation"] = str(layer.get_attr("implementation", "stable"))
@@ -155,8 +156,21 @@ def _values(layer: Any, name: str) -> np.ndarray:
     return np.asarray(layer.weights[name].data)
 
 
+def _held(layer: Any, name: str, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
+    """Values of a weight; None where distributed arithmetic has turned them into adders."""
+    return change(_values(layer, name)) if name in layer.weights else None
+
+
+def _format(layer: Any) -> str:
+    """Format of a layer's output."""
+    text = str(layer.get_output_variable().type.precision)
+    return text if "fixed" in text else f"ap_{text}"
+
+
 def _bias(r: _Reader, layer: Any, count: int) -> list[str]:
     """The bias of a product, unless hls4ml made up a single bit for it."""
+    if "bias" not in layer.weights:
+        return [r.stored(layer, "bias", (count,), None)] if layer.get_attr("bias_data") is not None else []
     kind = layer.weights["bias"].type.precision
     absent = kind.width == 1 and not kind.signed and not np.any(_values(layer, "bias"))
     return [] if absent else [r.stored(layer, "bias", (count,), _values(layer, "bias").reshape(count))]
@@ -168,8 +182,8 @@ def _input(r: _Reader, layer: Any) -> str:
 
 def _dense(r: _Reader, layer: Any) -> str:
     n_in, n_out = int(layer.get_attr("n_in")), int(layer.get_attr("n_out"))
-    values = _values(layer, "weight")
-    values = values if layer.get_attr("_weights_transposed") else values.reshape(n_in, n_out).T
+    turned = layer.get_attr("_weights_transposed")
+    values = _held(layer, "weight", lambda w: w if turned else w.reshape(n_in, n_out).T)
     return r.add(layer, "linear", [*r.inputs(layer), r.stored(layer, "weight", (n_out, n_in), values), *_bias(r, layer, n_out)])
 
 
@@ -183,7 +197,8 @@ def _conv(r: _Reader, layer: Any) -> str:
         for a, b in (("top", "bottom"), ("left", "right"))[2 - len(sides) :]
     )
     shape = (filters, 1 if depthwise else channels, *kernel)
-    weight = r.stored(layer, "weight", shape, _kernel(layer, shape, depthwise=depthwise))
+    values = _kernel(layer, shape, depthwise=depthwise) if "weight" in layer.weights else None
+    weight = r.stored(layer, "weight", shape, values)
     operands = [*r.inputs(layer), weight, *_bias(r, layer, filters)]
     return r.image(layer, "conv", operands, stride=stride, padding=pads, groups=channels if depthwise else 1)
 
@@ -244,6 +259,15 @@ def _merge(r: _Reader, layer: Any) -> str:
     return r.add(layer, "elementwise", r.inputs(layer), fn=_MERGES[str(layer.get_attr("op")).lower()])
 
 
+def _dot(r: _Reader, layer: Any) -> str:
+    a, b = r.inputs(layer)
+    count = r.b.shape(a)[-1]
+    left = r.b.add("reshape", [a], path=f"{layer.name}:left", shape=(r.batch, 1, count))
+    right = r.b.add("reshape", [b], path=f"{layer.name}:right", shape=(r.batch, 1, count))
+    product = r.add(layer, "matmul", [left, right], transpose_b=True)
+    return r.b.add("reshape", [product], path=f"{layer.name}:flat", shape=(r.batch, 1))
+
+
 def _concatenate(r: _Reader, layer: Any) -> str:
     return r.add(layer, "concat", r.inputs(layer), axis=int(layer.get_attr("axis")))
 
@@ -253,23 +277,23 @@ def _reshape(r: _Reader, layer: Any) -> str:
 
 
 def _transpose(r: _Reader, layer: Any) -> str:
-    return r.add(layer, "transpose", r.inputs(layer), perm=(0, *(int(p) + 1 for p in layer.get_attr("perm"))))
+    return r.add(layer, "transpose", r.inputs(layer), perm=(0, *(int(p) + 1 for p in layer.get_attr("perm"))), dtype=_format(layer))
 
 
 def _resize(r: _Reader, layer: Any) -> str:
     size = shape_of(layer)[:-1]
-    return r.image(layer, "resize", r.inputs(layer), size=size, mode=str(layer.get_attr("algorithm", "nearest")))
+    return r.image(layer, "resize", r.inputs(layer), size=size, mode=str(layer.get_attr("algorithm", "nearest")), dtype=_format(layer))
 
 
 def _padding(r: _Reader, layer: Any) -> str:
     sides = (("top", "bottom"), ("left", "right"))[2 - (len(shape_of(layer)) - 1) :]
     pads = tuple((int(layer.get_attr(f"pad_{a}")), int(layer.get_attr(f"pad_{b}"))) for a, b in sides)
-    return r.image(layer, "pad", r.inputs(layer), pads=((0, 0), (0, 0), *pads))
+    return r.image(layer, "pad", r.inputs(layer), pads=((0, 0), (0, 0), *pads), dtype=_format(layer))
 
 
 def _cropping(r: _Reader, layer: Any) -> str:
     *size, channels = shape_of(layer)
-    return r.image(layer, "slice", r.inputs(layer), shape=(r.batch, channels, *size))
+    return r.image(layer, "slice", r.inputs(layer), shape=(r.batch, channels, *size), dtype=_format(layer))
 
 
 def _embedding(r: _Reader, layer: Any) -> str:
@@ -295,6 +319,22 @@ def _recurrent(r: _Reader, layer: Any) -> str:
     return r.b.add("slice", [result], path=f"{layer.name}.last", shape=(r.batch, units))
 
 
+def _both(r: _Reader, layer: Any) -> str:
+    """A recurrent layer in both directions; merged other than by concatenation it is not known."""
+    cell, gates = _CELLS[str(layer.get_attr("forward_class_name"))]
+    features, units = r.b.shape(r.inputs(layer)[0])[-1], int(layer.get_attr("forward_n_states"))
+    if int(layer.get_attr("n_out")) != 2 * units:
+        r.missing.append((layer.name, f"Bidirectional merged by {layer.get_attr('merge_mode')}"))
+        return r._left_out(layer)
+    shapes = ((2 * gates * units, features), (2 * gates * units, units))
+    operands = [r.stored(layer, n, s, None) for n, s in zip(("weight", "recurrent_weight"), shapes, strict=True)]
+    bias = r.stored(layer, "bias", (2 * gates * units,), None)
+    result = r.add(layer, "recurrent", [*r.inputs(layer), *operands, bias], cell=cell, directions=2)
+    if layer.get_attr("return_sequences"):
+        return result
+    return r.b.add("slice", [result], path=f"{layer.name}.last", shape=(r.batch, 2 * units))
+
+
 def _same(r: _Reader, layer: Any) -> str:
     return r.inputs(layer)[0]
 
@@ -311,6 +351,18 @@ def _einsum(r: _Reader, layer: Any) -> str:
     return r.add(layer, "matmul", [a, b])
 
 
+def _einsum_dense(r: _Reader, layer: Any) -> str:
+    """A product along some axes as rows times a matrix; only where no axis stands in all of input, weight and result."""
+    inner, columns = int(layer.get_attr("n_contract")), int(layer.get_attr("n_free_kernel"))
+    if int(layer.get_attr("n_inplace")) != 1:
+        r.missing.append((layer.name, f"EinsumDense {layer.get_attr('equation')}"))
+        return r._left_out(layer)
+    (x,) = r.inputs(layer)
+    rows = r.b.add("reshape", [x], path=f"{layer.name}:rows", shape=(r.batch, prod(r.b.shape(x)[1:]) // inner, inner))
+    made = r.add(layer, "linear", [rows, r.stored(layer, "weight", (columns, inner), None)])
+    return r.b.add("reshape", [made], path=f"{layer.name}:out", shape=(r.batch, *shape_of(layer)))
+
+
 _CONVS = tuple(f"{prefix}Conv{dims}D" for prefix in ("", "Pointwise", "Depthwise") for dims in (1, 2))
 _RULES: dict[str, Callable[[_Reader, Any], str]] = {
     "Input": _input,
@@ -321,6 +373,7 @@ _RULES: dict[str, Callable[[_Reader, Any], str]] = {
     "ApplyAlpha": _alpha,
     **dict.fromkeys(("Activation", "ParametrizedActivation", "HardActivation", "PReLU", "Softmax"), _activation),
     "Merge": _merge,
+    "Dot": _dot,
     "Concatenate": _concatenate,
     **dict.fromkeys(("Reshape", "Repack"), _reshape),
     "Transpose": _transpose,
@@ -329,7 +382,9 @@ _RULES: dict[str, Callable[[_Reader, Any], str]] = {
     **dict.fromkeys(("Cropping1D", "Cropping2D"), _cropping),
     "Embedding": _embedding,
     **dict.fromkeys(_CELLS, _recurrent),
+    "Bidirectional": _both,
     "Clone": _same,
     "Broadcast": _same,
     "Einsum": _einsum,
+    "EinsumDense": _einsum_dense,
 }

@@ -83,9 +83,14 @@ def _initialise(design: Design, draft: Draft) -> None:
 
 
 def _strategy(design: Design, draft: Draft) -> str:
+    if draft.kind.startswith("Depthwise") and design.config.strategy(draft.name, draft.kind) != "resource":
+        return "latency"
+    return _possible_strategy(design, draft)
+
+
+def _possible_strategy(design: Design, draft: Draft) -> str:
+    """The strategy of the configuration, or what hls4ml takes in its place. A depthwise convolution gets its reuse factor by it."""
     asked = design.config.strategy(draft.name, draft.kind)
-    if draft.kind.startswith("Depthwise"):
-        return asked if asked == "resource" else "latency"
     if asked == "distributed_arithmetic" and draft.kind in _RECURRENT:
         return "latency"
     if asked == "unrolled" and draft.kind in (*_MATRIX, *_RECURRENT):
@@ -96,12 +101,13 @@ def _strategy(design: Design, draft: Draft) -> str:
 
 def _matrix(design: Design, draft: Draft) -> None:
     n_in, n_out = product_size(draft.kind, draft.n_in, draft.n_out, groups=draft.groups)
-    if draft.strategy == "distributed_arithmetic" and draft.reuse_requested != 1:
+    strategy = _possible_strategy(design, draft)
+    if strategy == "distributed_arithmetic" and draft.reuse_requested != 1:
         raise InputError(
             f"layer {draft.name!r}: ReuseFactor is {draft.reuse_requested} with the strategy distributed_arithmetic; expected 1"
         )
     _check_product(design, draft, n_in * n_out)
-    draft.reuse_factor = nearest_reuse_factor(valid_reuse_factors(n_in, n_out, strategy=draft.strategy), draft.reuse_requested)
+    draft.reuse_factor = nearest_reuse_factor(valid_reuse_factors(n_in, n_out, strategy=strategy), draft.reuse_requested)
 
 
 def _check_product(design: Design, draft: Draft, product: int) -> None:

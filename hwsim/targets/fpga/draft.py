@@ -67,6 +67,8 @@ class Draft:
     parameter: float = 0.0
     """Slope or threshold of a parametrised activation."""
     use_bias: bool = True
+    source_bias: bool = True
+    """Whether the source of the network has a bias; `use_bias` may come from a fusion."""
     return_sequences: bool = False
     weights: Mapping[str, str] = field(default_factory=dict)
     """Variable to the tensor of the graph that holds it."""
@@ -84,6 +86,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.outputs = self.outputs or [self.name]
+        self.source_bias = self.use_bias
 
     @property
     def result(self) -> FixedPoint | None:
@@ -136,9 +139,10 @@ class Design:
         draft.table_size = int(size)
 
     def _declared(self, draft: Draft, variable: str) -> FixedPoint | None:
-        if variable in draft.quantised and not self.config.explicit(draft.name, variable):
+        follows = variable == "result" and draft.kind in FOLLOWING
+        if variable in draft.quantised and (follows or not self.config.explicit(draft.name, variable)):
             return draft.quantised[variable]
-        if variable == "result" and draft.kind in FOLLOWING:
+        if follows:
             return self.type_of(draft.inputs[0])
         return self.config.precision(draft.name, draft.kind, variable)
 

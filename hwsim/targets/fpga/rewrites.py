@@ -69,7 +69,7 @@ def _all(design: Design, draft: Draft, variable: str, value: float) -> bool:
 
 
 def dense_on_a_matrix(design: Design) -> bool:
-    """A Dense on more than a vector is a convolution with a kernel of 1."""
+    """A Dense on more than a vector is a convolution with a kernel of 1, made anew from what the source says."""
     if (found := first(design, lambda d, x: len(d.shape_of(x.inputs[0])) > 1, ("Dense",))) is None:
         return False
     dims = len(design.shape_of(found.inputs[0])) - 1
@@ -78,6 +78,7 @@ def dense_on_a_matrix(design: Design) -> bool:
     found.kind = f"Conv{dims}D"
     found.kernel, found.stride, found.padding = (1,) * dims, (1,) * dims, (0, 0) * dims
     found.quantised = {v: f for v, f in found.quantised.items() if v == "result"}
+    found.use_bias = found.source_bias
     design.declare(found)
     return True
 
@@ -116,11 +117,6 @@ def infer_formats(design: Design) -> bool:
         if None in draft.types.values() and (not inputs or inputs[0] is not None):
             infer(draft, [i or design.config.default for i in inputs], design.config)
             return True
-    return False
-
-
-def split_separable(design: Design) -> bool:
-    """The halves of a separable convolution take the settings of the whole; done when they are added."""
     return False
 
 

@@ -51,12 +51,15 @@ class Translator:
         Raises:
             UnsupportedOp: operators that hls4ml has no layer for; lists them with the remedy.
         """
+        from hwsim.targets.fpga.composed import helper
+
         for name in self.graph.inputs:
             self._input(name)
             self._pass_through(name)
         for node in self.graph.nodes:
             try:
-                _rule(node)(self, node)
+                if not helper(self, node):
+                    _rule(node)(self, node)
             except NotPossibleError as error:
                 self.missing.append((node.name, f"{node.kind} ({error})"))
                 self._stand_in(node)

@@ -6,29 +6,30 @@ from math import prod
 
 from hwsim.graph import Node
 from hwsim.ops.dense import conv_padding
-from hwsim.targets.fpga.translate import NotPossibleError, Translator, flat_pads, formats, image_axes, rule, spatial, stored
+from hwsim.targets.fpga.composed import COMPOSED, einsum_dense
+from hwsim.targets.fpga.translate import NotPossibleError, Translator, Value, flat_pads, formats, image_axes, rule, spatial, stored
 
 
 @rule("linear")
 def linear(t: Translator, node: Node) -> None:
     """Dense; on a matrix it becomes a convolution with a kernel of 1 later."""
+    if t.source_class(node) in COMPOSED:
+        return einsum_dense(t, node)
+    return _dense(t, node, t.plain(node.inputs[0]))
+
+
+def _dense(t: Translator, node: Node, value: Value) -> None:
     weights = stored(t, node)
-    n_out, n_in = t.graph.tensors[weights["weight"]].shape
-    t.add(
-        node,
-        "Dense",
-        [t.plain(node.inputs[0])],
-        n_in=n_in,
-        n_out=n_out,
-        use_bias="bias" in weights,
-        weights=weights,
-        quantised=formats(t, weights),
-    )
+    n_out, n_in = t.graph.tensors[weights["weight"]].shape[:2]
+    facts = {"n_in": n_in, "n_out": n_out, "use_bias": "bias" in weights, "weights": weights, "quantised": formats(t, weights)}
+    t.add(node, "Dense", [value], axes=value.axes, **facts)
 
 
 @rule("conv")
 def conv(t: Translator, node: Node) -> None:
-    """Conv1D and Conv2D, ordinary and depthwise."""
+    """Conv1D and Conv2D, ordinary and depthwise; a Dense over the channels of an image is a Dense first."""
+    if t.source_class(node) in ("Dense", "QDense"):
+        return _dense(t, node, t.image(node.inputs[0]))
     weights = stored(t, node)
     kernel = t.graph.tensors[weights["weight"]].shape
     dims, groups, channels = len(kernel) - 2, node.attrs["groups"], t.shape(node.inputs[0])[0]
@@ -49,6 +50,7 @@ def conv(t: Translator, node: Node) -> None:
         weights=weights,
         quantised=formats(t, weights),
     )
+    return None
 
 
 def _possible(node: Node, *, dims: int, groups: int, channels: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from hwsim.graph import Node
+from hwsim.targets.fpga.composed import COMPOSED, dot, einsum_dense
 from hwsim.targets.fpga.draft import Draft
 from hwsim.targets.fpga.translate import NotPossibleError, Translator, Value, formats, rule, stored
 
@@ -60,6 +61,8 @@ def matmul(t: Translator, node: Node) -> None:
     a, b = node.inputs
     if not t.is_data(a):
         raise NotPossibleError("its first operand is stored; hls4ml takes a stored second one")
+    if t.source_class(node) in COMPOSED:
+        return dot(t, node) if t.is_data(b) else einsum_dense(t, node)
     if not t.is_data(b):
         return _dense(t, node, a, b)
     inner = t.shape(a)[-2 if node.attrs["transpose_a"] else -1]
@@ -83,8 +86,7 @@ def attention(t: Translator, node: Node) -> None:
     if node.attrs["kv_len"] or node.attrs["cached"] or len(node.inputs) > 3 or node.attrs["window"] is not None or node.attrs["causal"]:
         raise NotPossibleError("masked, windowed or with a cache; hls4ml's attention has neither")
     q, k, v = (t.plain(i) for i in node.inputs)
-    heads, length, size = t.shape(node.inputs[0])
-    keys, out = t.shape(node.inputs[1])[1], t.shape(node.outputs[0])
+    (heads, length, size), (_, keys, _), out = (t.shape(x) for x in (*node.inputs[:2], node.outputs[0]))
     scores, count = (heads, length, keys), heads * length * keys
     names = [f"{node.name}_{part}" for part in ("QK", "softmax", "aV")]
     for draft in (
