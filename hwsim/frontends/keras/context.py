@@ -200,9 +200,7 @@ class Importer:
         self.unsupported: list[tuple[str, str]] = []
         self.layout_nodes: list[str] = []
         self.classes: dict[str, str] = {}
-        """Node to the class of the layer that it comes from."""
-        self.classes: dict[str, str] = {}
-        """Class of every layer by the name of its main node, dropped layers too."""
+        """Node to the class of the layer that it comes from; dropped layers too."""
         self.parameters: dict[str, float] = {}
         """Slope or threshold of parametrised activations by node."""
         self.dropped: dict[str, str] = {}

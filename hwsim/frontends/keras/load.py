@@ -36,7 +36,7 @@ def build(found: Source, *, batch: int, seq_len: int | None, dims: Mapping[str, 
         raise UnsupportedOp(importer.unsupported, where=where)
     if seq_len is not None:
         facts["seq_len"] = seq_len
-    facts |= {"layer_classes": importer.classes} | ({"parameters": importer.parameters} if importer.parameters else {})
+    facts |= {"parameters": importer.parameters} if importer.parameters else {}
     facts |= {"dropped": importer.dropped} if importer.dropped else {}
     if importer.layout_nodes:
         facts["layout_nodes"] = tuple(importer.layout_nodes)
