@@ -66,6 +66,7 @@ COMMANDS = {
     "compare": Lazy("hwsim.cli.compare:compare", "One network on several devices, side by side."),
     "targets": Lazy("hwsim.cli.targets:targets", "Known devices: list them, show one, check a device file."),
     "models": Lazy("hwsim.cli.models:models", "Known networks: list them, show one."),
+    "datasets": Lazy("hwsim.cli.datasets:datasets", "Data sets: list them, build one."),
     "validate": Lazy("hwsim.cli.validate:validate", "Recompute the error tables from measured data."),
     "calibrate": Lazy("hwsim.cli.calibrate:calibrate", "Fit the constants of a family anew."),
     "completion": Lazy("hwsim.cli.completion:completion", "Print the completion script of a shell."),
