@@ -196,6 +196,7 @@ def test_statistics_of_constants():
     found = statistics.of_matrices([np.array([[3, -6, 0], [7, 5, 1]])])
     assert found == {
         "zeros_frac": 0.1667,
+        "single_frac": 0.1667,
         "digits_mean": 1.5,
         "digits_max": 2,
         "digits_out_max": 4,

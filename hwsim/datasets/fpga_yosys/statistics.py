@@ -20,6 +20,7 @@ def statistics(design: Design) -> dict[str, float]:
 def of_matrices(matrices: list[np.ndarray], *, reuse: int = 1) -> dict[str, float]:
     """Statistics of integer matrices `(n_in, n_out)` that share one design.
 
+    `single_frac` is the share of weights that are a power of two or its negative,
     `digits_out_max` is the most signed digits of all weights of a neuron, `terms_max` its most weights other than 0.
     `odd_constants` counts, over all inputs, the different odd factors above 1 of the constants that multiply it (w, -w and 2w share one);
     `product_adders` the two-operand adders that build them by signed digits; `sum_adders` those that sum the products of each neuron;
@@ -33,6 +34,7 @@ def of_matrices(matrices: list[np.ndarray], *, reuse: int = 1) -> dict[str, floa
     odd = [odd_factors(row) for m in matrices for row in m]
     return {
         "zeros_frac": round(float((flat == 0).mean()), 4),
+        "single_frac": round(float((counts == 1).mean()), 4),
         "digits_mean": round(float(counts.mean()), 4),
         "digits_max": int(counts.max()),
         "digits_out_max": int(max(s.max() for s in sums)),

@@ -8,6 +8,7 @@ latency is the slowest stream plus what has to wait for the whole image.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,10 +74,18 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
 
 def instances(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants) -> Hardware:
     """Cycles and resources of every row, tables one after the other."""
-    from hwsim.targets.fpga.lower import TEMPLATES
-
-    parts = [TEMPLATES[t.kind].hardware(t.columns, device=device, mapping=mapping, constants=constants) for t in program.tables]
+    parts = [
+        _template(t.kind, mapping.stage).hardware(t.columns, device=device, mapping=mapping, constants=constants) for t in program.tables
+    ]
     return joined(parts)
+
+
+def _template(kind: str, stage: str) -> Any:
+    """The closed forms of a kind of table; stage `yosys` has its own of matrix-vector products."""
+    from hwsim.targets.fpga.lower import TEMPLATES
+    from hwsim.targets.fpga.stages import matrix
+
+    return matrix if (kind, stage) == ("matrix", "yosys") else TEMPLATES[kind]
 
 
 def base_of(program: Program) -> Base:

@@ -22,7 +22,17 @@ from hwsim.targets.fpga.stages.yosys import CircuitColumns
 
 METRICS = ("cycles", "interval", "dsp", "bram18", "ff", "lut")
 FITTED = {"ff": yosys.ff_features, "lut": yosys.lut_features}
-STATISTICS = ("zeros_frac", "digits_mean", "digits_max", "digits_out_max", "terms_max", "odd_constants", "product_adders", "sum_adders")
+STATISTICS = (
+    "zeros_frac",
+    "single_frac",
+    "digits_mean",
+    "digits_max",
+    "digits_out_max",
+    "terms_max",
+    "odd_constants",
+    "product_adders",
+    "sum_adders",
+)
 Part = Mapping[str, float]
 
 

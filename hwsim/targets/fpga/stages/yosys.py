@@ -59,6 +59,8 @@ class CircuitColumns:
     hidden: Array
     """1 for a hidden layer of a distributed-arithmetic network, which shifts and saturates."""
     zeros_frac: Array
+    single_frac: Array
+    """Share of weights that are a power of two or its negative."""
     digits_mean: Array
     """Mean signed digits of a weight."""
     digits_max: Array
@@ -228,7 +230,7 @@ def ff_features(c: CircuitColumns) -> Features:
         "rom.packed_tree": rom * inside * tree,
         "rom.packed_accumulator": rom * inside * (u.fan_in <= 1) * accumulator,
         "constant.exact": constant * (used_inputs(c) * c.input_bits + outputs + clocks - 1),
-        "constant.delay": constant * (1 - c.dsp) * used_inputs(c) * c.input_bits * steps,
+        "constant.delay": constant * c.n_in * (1 - (1 - c.single_frac) ** c.n_out) * c.input_bits * steps,
         "constant.product": constant * c.odd_constants * steps * c.input_bits,
         "constant.product_weight": constant * c.odd_constants * steps * c.weight_bits,
         "constant.sum": constant * c.sum_adders * (c.input_bits + c.weight_bits),
