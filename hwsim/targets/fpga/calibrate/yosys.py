@@ -47,7 +47,7 @@ class Labels:
     template: np.ndarray
     family: np.ndarray
     shape: np.ndarray
-    """`n_in x n_out` of each design."""
+    """`n_in x n_out` of each design, hidden layers between."""
     measured: Mapping[str, np.ndarray]
 
     def total(self, values: Any) -> np.ndarray:
@@ -89,7 +89,7 @@ def load() -> Labels:
         design=np.repeat(np.arange(len(rows)), [len(found) for found in listed]),
         template=np.array([r["template"] for r in rows]),
         family=np.array([r["family"] for r in rows]),
-        shape=np.array([f"{r['n_in']}x{r['n_out']}" for r in rows]),
+        shape=np.array(["x".join(filter(None, (r["n_in"], r["hidden"], r["n_out"]))) for r in rows]),
         measured={m: np.array([float(r[m]) for r in rows]) for m in METRICS},
     )
 

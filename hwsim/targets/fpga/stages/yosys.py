@@ -145,7 +145,7 @@ def _core_cycles(c: CircuitColumns) -> Array:
     found = {
         "rom": c.reuse + levels(unrolled(c).fan_in) + 5,
         "constant": product + levels(c.terms_max) + 2,
-        "da": np.maximum(np.ceil((levels(c.digits_out_max) + c.hidden) / DA_CUTOFF), 1) + 1,
+        "da": da_stages(c) + 1,
         "tree": levels(c.n_in) + 1,
     }
     masks = {"rom": c.rom_fed, "constant": c.constant, "da": c.of("dense_da"), "tree": c.of("add", "maxpool")}
@@ -250,16 +250,11 @@ def _simple_ff(c: CircuitColumns) -> Features:
     """Registers of distributed arithmetic and of circuits without weights."""
     lanes, da = c.n_in * c.input_bits, c.of("dense_da")
     tree = c.of("add") * tree_bits(c.n_in, c.input_bits, np.inf)[0] + c.of("maxpool") * tree_bits(c.n_in, c.input_bits, c.input_bits)[0]
-    stages = np.maximum(np.ceil((levels(c.digits_out_max) + c.hidden) / DA_CUTOFF), 1)
     return {
-        "da.exact": da * (used_inputs(c) * (c.input_bits - c.later) + stages + 1),
+        "da.exact": da * (used_inputs(c) * (c.input_bits - c.later) + da_stages(c) + 1),
         "da.output": da * _da_outputs(c),
-        "da.stage": da
-        * (stages - 1)
-        * c.n_out
-        * np.maximum(c.digits_mean * c.n_in / 16, 1) ** 0.57
-        * (c.input_bits + 0.67 * c.weight_bits),
-        "table.exact": c.of("table") * (1 - c.block) * (lanes + c.n_in * c.weight_bits + 2),
+        "da.stage": da * _da_cuts(c),
+        "table.exact": c.of("table") * (lanes + (1 - c.block) * c.n_in * c.weight_bits + 2),
         "relu.exact": c.of("relu") * (lanes + c.n_in * (c.acc_bits - 1) + 2),
         "tree.exact": c.of("add", "maxpool") * (lanes * c.n_out + levels(c.n_in) + 1) + c.n_out * tree,
     }
@@ -284,6 +279,25 @@ def shared_adders(c: CircuitColumns) -> Array:
     """Two-operand adders of a distributed-arithmetic layer."""
     alone = np.maximum(c.digits_mean * c.n_in * c.n_out - used_outputs(c), 0)
     return alone / (1 + SHARING * c.n_out**SHARING_OUTPUTS * c.digits_mean**SHARING_DIGITS)
+
+
+def da_stages(c: CircuitColumns) -> Array:
+    """Pipeline stages of a distributed-arithmetic layer: its adders in a row over `DA_CUTOFF`, one more to saturate a hidden layer."""
+    return np.maximum(np.ceil((levels(c.digits_out_max) + c.hidden) / DA_CUTOFF), 1)
+
+
+CUT_SHARING, CUT_WEIGHT = 0.9, 0.88
+"""Sums that are left at a cut and their width, as `SHARING` (3.9 % SMAPE on the register bits of layers of two stages)."""
+
+
+def _da_cuts(c: CircuitColumns) -> Array:
+    """Register bits between the stages of a distributed-arithmetic layer: the sums that are left after the adders before each cut."""
+    stages, depth = da_stages(c), levels(c.digits_out_max) + c.hidden
+    total = np.zeros_like(stages)
+    for cut in range(1, int(np.max(stages, initial=1))):
+        left = np.maximum(c.digits_mean * c.n_in / 2 ** np.floor(cut * depth / stages), 1) ** CUT_SHARING
+        total = total + (stages > cut) * used_outputs(c) * left * (c.input_bits - c.later + CUT_WEIGHT * c.weight_bits)
+    return total
 
 
 def _da_outputs(c: CircuitColumns) -> Array:
@@ -333,7 +347,7 @@ def lut_features(c: CircuitColumns) -> Features:
 
 
 def _simple_lut(c: CircuitColumns) -> Features:
-    da, lanes = c.of("dense_da"), c.n_in * c.input_bits
+    da = c.of("dense_da")
     add = tree_bits(c.n_in, c.input_bits, np.inf)[1] * c.of("add")
     return {
         "da.adders": da * shared_adders(c) * (c.input_bits - c.later + SHARING_WEIGHT * c.weight_bits),
@@ -341,14 +355,14 @@ def _simple_lut(c: CircuitColumns) -> Features:
         "da.hidden": da * c.hidden * c.n_out * c.input_bits,
         "da.one": da,
         "table.words": c.of("table") * (1 - c.block) * c.n_in * c.weight_bits * 2.0 ** np.maximum(c.input_bits - 6, 0),
-        "relu.bits": c.of("relu") * c.n_in * (c.acc_bits - 1),
-        "relu.cut": c.of("relu") * c.n_in * np.maximum(c.input_bits - c.acc_bits, 0),
-        "relu.lanes": c.of("relu") * lanes,
+        "relu.bits": c.of("relu") * c.n_in * (c.acc_bits - 1) * (c.input_bits > c.acc_bits),
+        "relu.over": c.of("relu") * c.n_in * (c.input_bits > c.acc_bits),
+        "relu.one": c.of("relu"),
         "add.bits": c.n_out * add,
         "maxpool.bits": c.of("maxpool") * c.n_out * (c.n_in - 1) * c.input_bits,
         "add.one": c.of("add"),
         "maxpool.one": c.of("maxpool"),
-        "table.one": c.of("table") * c.n_in,
+        "table.one": c.of("table"),
     }
 
 
