@@ -142,7 +142,8 @@ def workload(
 
 
 def _run(work: Workload, family: Target, device: Any, *, method: str, must_fit: bool, options: Mapping[str, Any]) -> Estimate:
-    run = _Runner(family, device, family.mapping(**options), method)
+    brought = getattr(family, "graph_options", None)
+    run = _Runner(family, device, family.mapping(**{**(brought(work.graph) if brought else {}), **options}), method)
     step = None if work.decode is None else run(work.decode, phase="decode")
     result = run(work.graph, phase=work.phase, decode=step)
     if must_fit and not result.fits:

@@ -56,7 +56,7 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
         energy_j=_energy(used, interval * period, device=device, mapping=mapping),
         row_energy_j=_row_energy(used, interval * period, device=device, mapping=mapping),
         memory=program.memory,
-        resources={name: Resource(_flat(np.sum(used[name], axis=-1)), capacity) for name, capacity in device.capacity.items()},
+        resources={name: Resource(np.sum(used[name], axis=-1), _flat(capacity)) for name, capacity in device.capacity.items()},
         extra=_extra(hardware, fifos, latency, interval, mapping),
         row_resources=used,
         row_extra={
@@ -173,8 +173,8 @@ def _extra(hardware: Hardware, fifos: Fifos, latency: Array, interval: Array, ma
         "latency_cycles": _flat(latency),
         "interval_cycles": _flat(interval),
         "clock_period_s": _flat(mapping.clock_period_s),
-        "multipliers": _flat(np.sum(hardware.multipliers, axis=-1)),
-        "fifos": _flat(np.sum(fifos.count, axis=-1)),
+        "multipliers": np.sum(hardware.multipliers, axis=-1),
+        "fifos": np.sum(fifos.count, axis=-1),
     }
 
 

@@ -21,7 +21,8 @@ def domains(program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMa
     """Domain by metric; empty where no validation covers the design."""
     products = next((t.columns for t in program.tables if t.kind == "matrix"), None)
     found: dict[str, str] = {}
-    if products is not None and mapping.backend in VALIDATED_BACKENDS and np.max(products.repeat) == 1:
+    seen = mapping.backend in VALIDATED_BACKENDS and (mapping.multiplier != "fabric" or mapping.backend == "Vitis")
+    if products is not None and seen and np.max(products.repeat) == 1:
         name = _suite(products, cost, mapping)
         found = {metric: f"{name} / {column}" for metric, column in METRICS.items()} if name else {}
     if float(device.board_power_w) > 0:

@@ -24,7 +24,7 @@ MULTIPLIERS = ("auto", "dsp", "fabric")
 
 @dataclass(frozen=True)
 class FpgaMapping:
-    """How a network is built on an FPGA. What a configuration (`hls_config`) says wins over the plain options."""
+    """How a network is built on an FPGA."""
 
     precision: str = "ap_fixed<16,6>"
     """Model-level number format; `auto` has it inferred layer by layer."""
@@ -76,7 +76,8 @@ class FpgaMapping:
         """From plain options; those that are None take the default.
 
         `clock_period` is a text with a unit or a number of ns (as hls4ml's ClockPeriod). What an `hls_config` says of the whole project
-        (Backend, IOType, ClockPeriod, ClockUncertainty) counts where no option is given.
+        (Backend, IOType, ClockPeriod, ClockUncertainty) counts where no option is given; `precision`, `reuse_factor` and `strategy` that are
+        given beside it replace those of its `Model`, and leave `LayerType` and `LayerName` as they are.
 
         Raises:
             UnknownName: an option or value that does not exist.
@@ -84,7 +85,7 @@ class FpgaMapping:
         """
         given = {name: value for name, value in options.items() if value is not None}
         if "hls_config" in given:
-            given = {**_project(given["hls_config"]), **given}
+            given = {**_project(given["hls_config"], given), **given}
             given["hls_config"] = given.pop("_text")
         if "clock_period" in given:
             given["clock_period_s"] = _period_s(given.pop("clock_period"))
@@ -113,11 +114,13 @@ class FpgaMapping:
         return self.clock_period_s * (1 - share)
 
 
-def _project(source: Any) -> dict[str, Any]:
-    """Options that a whole-project configuration states, and its canonical text."""
+def _project(source: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that a whole-project configuration states, and its canonical text with the model-level options that are given."""
     from hwsim.targets.fpga.config import HlsConfig
 
     config = HlsConfig.read(source)
+    changes = {name: given[name] for name in ("precision", "reuse_factor", "strategy") if name in given}
+    config = config.with_model(**changes) if changes else config
     names = ("backend", "io_type", "clock_period_s", "clock_uncertainty_frac")
     stated = {name: getattr(config, name) for name in names}
     return {name: value for name, value in stated.items() if value is not None} | {"_text": config.text}

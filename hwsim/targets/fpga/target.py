@@ -84,6 +84,10 @@ class FpgaTarget:
         """
         return FpgaMapping.of(**options)
 
+    def graph_options(self, graph: Graph) -> Mapping[str, Any]:
+        """Options that a network brings along: the configuration of an hls4ml model or a wa-hls4ml record."""
+        return {"hls_config": graph.attrs["hls_config"]} if graph.attrs.get("hls_config") else {}
+
     def lower(self, graph: Graph, *, device: Any, mapping: FpgaMapping) -> Program:
         """Template instances; the same for every part."""
         return lower(graph, mapping)

@@ -31,6 +31,8 @@ FIXED = {
 }
 """Constants read off the reports rather than fitted: nanoseconds of an adder level (Vitis HLS gives each its cycle at 5 ns) and of a
 product, cycles a pixel beside the reuse factor, depth from which FIFOs and memories take block RAM."""
+ASSUMED = {"da.lut.all_digit_bits": 0.7, "da.ff.output_bits": 2.0}
+"""Distributed arithmetic without reports of vendors' tools: an adder of the input's width a signed digit, less the 30 % that shared sums save."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _length(masks: Mapping[str, Array]) -> tuple[int, ...]:
 
 def fit(rows: Sequence[Row], fifos: Sequence[Design] = ()) -> dict[str, float]:
     """Coefficients by name from measured instances."""
-    found = dict(FIXED)
+    found = FIXED | ASSUMED
     for branch in sorted({row.branch for row in rows}):
         chosen = [row for row in rows if row.branch == branch]
         for metric in METRICS:
@@ -122,7 +124,16 @@ def fit(rows: Sequence[Row], fifos: Sequence[Design] = ()) -> dict[str, float]:
             columns = {n: np.array([r.features[metric][n] for r in chosen]) for n in names}
             values = nonnegative(columns, np.array([r.measured[metric] for r in chosen]))
             found |= {f"{branch}.{metric.lower()}.{n}": v for n, v in values.items()}
-    return found | (fit_fifos(fifos) if fifos else {})
+    return _shared(found) | (fit_fifos(fifos) if fifos else {})
+
+
+def _shared(found: dict[str, float]) -> dict[str, float]:
+    """Products by constants in fabric were only reported by one tool; the other branches take its coefficient."""
+    known = found.get(FABRIC.format("latency_vitis"))
+    return found if known is None else found | {FABRIC.format(b): known for b in ("latency_vivado", "stream_latency", "unrolled")}
+
+
+FABRIC = "{}.lut.heavy_fabric_bits"
 
 
 def fit_fifos(chosen: Sequence[Design]) -> dict[str, float]:

@@ -210,12 +210,19 @@ def write_synthesis() -> None:
 def _write(stage: str, values: Constants, *, fixed: Constants, source: str) -> None:
     import yaml
 
-    kind = {name: "read off the reports, see hwsim/targets/fpga/calibrate" if name in fixed else "fit" for name in values}
-    constants = {
-        name: {"value": float(f"{value:.5g}"), "source": kind[name], "status": "published" if name in fixed else "fitted"}
-        for name, value in sorted(values.items())
+    def described(name: str) -> dict[str, str]:
+        if name in csynth.ASSUMED:
+            return {"source": "da", "status": "assumed"}
+        return {"source": "read", "status": "published"} if name in fixed else {"source": "fit", "status": "fitted"}
+
+    constants = {name: {"value": float(f"{value:.5g}"), **described(name)} for name, value in sorted(values.items())}
+    sources = {
+        "fit": f"non-negative least relative error on {source}",
+        "read": "read off the reports, see hwsim/targets/fpga/calibrate",
+        "da": "an adder of the input's width a signed digit, less the 30 % that da4ml reports to save; no report of a vendor's tool",
     }
-    content = {"name": stage, "sources": {"fit": f"non-negative least relative error on {source}"}, "constants": constants}
+    used = {d["source"] for d in constants.values()}
+    content = {"name": stage, "sources": {k: v for k, v in sources.items() if k in used}, "constants": constants}
     path = shelf.checkout("targets") / "fpga" / "fitted" / f"{stage}.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(

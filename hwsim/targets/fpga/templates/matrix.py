@@ -188,8 +188,8 @@ def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
     return {
         f"latency_{tool}": latency & ~streams,
         "stream_latency": latency & streams,
-        "stream_resource": resource & (streams | ((r > 1) & (r < c.n_in))),
         "da": c.strategy == 3,
+        "stream_resource": resource & (streams | ((r > 1) & (r < c.n_in))),
         "unrolled": parallel & (r <= 1),
         "reuse_low": parallel & (r >= c.n_in) & (r > 1) & (r <= 2 * c.n_in),
         "reuse_high": parallel & (r > 2 * c.n_in),
@@ -218,6 +218,7 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
         "adder_bits": nonzero * p.accum_bits,
         "digit_bits": constant * p.light_digits * p.in_bits,
         "serial_bits": np.where((c.strategy == 0) & (p.heavy > p.multipliers), nonzero * p.accum_bits, 0.0),
+        "all_digit_bits": (c.strategy == 3) * (p.light_digits + HEAVY_MEAN * p.heavy) * p.in_bits,
         "window_bits": c.stream * c.window * inputs,
         "encoded_bits": c.stream * c.encoded * inputs,
     }
