@@ -68,7 +68,7 @@ class Settings:
                 precision = _precisions(value, where=where)
             elif value is not None:
                 values[name] = fields.checked(name, value, key=str(key), where=where)
-        return cls(tuple(precision.items()), tuple(sorted(values.items())))
+        return cls(tuple(sorted(precision.items())), tuple(sorted(values.items())))
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class HlsConfig:
         fields.check_keys(hls, (*fields.HLS_KEYS, *(fields.TOP_KEYS if hls is top else ())), where="HLSConfig")
         model = Settings.read(hls.get("Model"), where="Model")
         if "default" not in model.precisions:
-            model = replace(model, precision=(*model.precision, ("default", DEFAULT_PRECISION)))
+            model = replace(model, precision=tuple(sorted((*model.precision, ("default", DEFAULT_PRECISION)))))
         if "reuse_factor" not in model.fields:
             model = replace(model, values=tuple(sorted((*model.values, ("reuse_factor", 1)))))
         if model.precisions["default"] == AUTO:
@@ -289,7 +289,7 @@ def _blocks(data: Any, where: str) -> tuple[tuple[str, Settings], ...]:
     if where == "LayerType":
         fields.check_keys(data, fields.LAYER_TYPES, where=where, what="layer type")
     read = ((str(n), Settings.read(b, where=f"{where} {str(n)!r}")) for n, b in data.items())
-    return tuple((n, s) for n, s in read if s != _NOTHING)
+    return tuple(sorted(((n, s) for n, s in read if s != _NOTHING), key=lambda item: item[0]))
 
 
 def _precisions(value: Any, *, where: str) -> dict[str, str]:
