@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
+import random
 import sys
 import zipfile
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim.errors import InputError, MissingExtra, UnknownName, UnsupportedOp
+from hwsim.errors import HwsimError, InputError, MissingExtra, UnknownName, UnsupportedOp
 from hwsim.frontends.keras import FRONTEND
 from hwsim.graph import Graph
 from hwsim.testing import FrontendCase
@@ -416,3 +419,33 @@ def test_weights_that_do_not_fit(tmp_path: Path) -> None:
 
 def test_options_are_checked(json_file: Path) -> None:
     assert "Did you mean 'weights'" in message(json_file, weight="x")
+
+
+JUNK = (None, -1, 0, 1e300, float("nan"), "x", "", [], {}, [None], [10**9], "same", True, 10**12, [[1, 2], [3]], "a,b->c")
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [p for key, item in items for p in ((*path, key), *places(item, (*path, key)))]
+
+
+def test_damaged_configurations_end_in_errors_of_ours() -> None:
+    rng = random.Random(7)
+    images_of_all_kinds = [
+        layer("UpSampling2D", "u", size=[2, 2]),
+        layer("ZeroPadding2D", "z", padding=1),
+        layer("Conv2DTranspose", "t", filters=3, kernel_size=3),
+        layer("Reshape", "r", target_shape=[-1]),
+        layer("QDense", "q", units=2, kernel_quantizer=bits(4, 0)),
+    ]
+    sources = [jet_tagger(), residual(version=2), residual(version=3), sequential([8, 8, 3], *images_of_all_kinds)]
+    for _ in range(1500):
+        broken = copy.deepcopy(rng.choice(sources))
+        for _ in range(2):
+            *outer, last = rng.choice(places(broken) or [("name",)])
+            at = broken
+            for key in outer:
+                at = at[key]
+            at[last] = copy.deepcopy(rng.choice(JUNK))
+        with contextlib.suppress(HwsimError):
+            FRONTEND.load(broken)

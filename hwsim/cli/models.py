@@ -13,7 +13,9 @@ from hwsim.cli.group import LazyGroup
 OTHERS = (
     ("timm:NAME", "any architecture of timm (timm:resnet50); needs hwsim[torch]"),
     ("hf:NAME", "any model of the Hugging Face Hub, or hf:LlamaConfig?hidden_size=2048; needs hwsim[torch]"),
-    ("FILE.onnx", "an ONNX file; needs hwsim[onnx]"),
+    ("FILE.onnx", "an ONNX file, QONNX included; needs hwsim[onnx]"),
+    ("FILE.keras", "a Keras or QKeras model, also .h5 and .json (architecture); needs hwsim[keras] for .h5 and for weights"),
+    ("FILE.jsonl", "records of the wa-hls4ml benchmark, also .json"),
     ("FILE.yaml", "a graph written by hand (docs/extending.md)"),
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
