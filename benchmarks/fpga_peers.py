@@ -55,8 +55,8 @@ HEAD = """# Beside rule4ml
 SMAPE in per cent at csynth, medians of CPU seconds. Rerun: `python benchmarks/fpga_peers.py --python VENV/bin/python`.
 """
 NOTE = """
-rule4ml 0.2.0 takes one format a network and three boards (here alveo-u200 and pynq-z2), and was trained on designs of its authors, of formats
-and sizes that overlap with these only in part; it has no table by layer, no energy and no verdict.
+rule4ml 0.2.0 takes one format a network and three boards (here alveo-u200 and pynq-z2), and was trained on designs of its authors, of
+formats and sizes that overlap with these only in part; it has no table by layer, no energy and no verdict.
 """
 
 

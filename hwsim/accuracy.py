@@ -43,16 +43,17 @@ def error_row(group: str, measured: np.ndarray, predicted: np.ndarray, roofline:
     y, f = measured[kept], predicted[kept]
     error, plain = (100 * np.abs(p[kept] / y - 1) for p in (predicted, roofline))
     low, high = _quantiles(y / np.maximum(f, 1e-300), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    (median, p90), (plain_median,) = _quantiles(error, [0.5, 0.9]), _quantiles(plain, [0.5])
     distance = np.abs(predicted - measured)
     return ErrorRow(
         group,
         len(measured),
-        *_quantiles(error, [0.5]),
+        median,
         float(np.mean(error)) if len(error) else 0.0,
-        *_quantiles(error, [0.9]),
+        p90,
         float(100 * (np.median(f / y) - 1)) if len(y) else 0.0,
         _spearman(measured, predicted),
-        *_quantiles(plain, [0.5]),
+        plain_median,
         float(np.mean(plain)) if len(plain) else 0.0,
         float(low),
         float(high),

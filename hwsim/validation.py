@@ -26,7 +26,7 @@ class Suite:
 
     name: str
     rows: str
-    """`module:function`; called without arguments, returns columns `device`, `group`, `measured_*`, `predicted_*` and, where there is one, `roofline_*`."""
+    """`module:function`; called without arguments, returns columns `device`, `group`, `measured_*`, `predicted_*`, if any `roofline_*`."""
     unit: str
     summary: str
     fit: str | None = None
@@ -240,7 +240,7 @@ def _write_domains(family: str, found: Mapping[str, Any]) -> None:
 
 
 def intervals(program: Program, cost: Cost, *, device: Any, mapping: Any, method: str) -> dict[str, Interval]:
-    """Calibrated ranges of an estimate by metric (`latency`, `energy`, names of resources), from the domains that the target says it is in."""
+    """Calibrated ranges of an estimate by metric (`latency`, `energy`, names of resources), from the domains that the target names."""
     from hwsim import plugins, shelf
 
     family = plugins.load("hwsim.targets", program.family)

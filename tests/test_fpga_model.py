@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def dense_only(sizes: list[int]) -> hwsim.Graph:
 def test_resource_strategy_is_the_published_closed_form(sizes: list[int], reuse: int) -> None:
     e = hwsim.estimate(dense_only(sizes), "xcu250", **resource(reuse))
     factors = [layer.extra["reuse_factor"] for layer in e.layers]
-    products = [a * b for a, b in zip(sizes, sizes[1:], strict=False)]
+    products = [a * b for a, b in pairwise(sizes)]
     if min(factors) > 1:
         assert float(e.cost.extra["latency_cycles"]) == sum(factors) + 2 * len(factors) - 1
         assert float(e.cost.resources["DSP"].used) == sum(p / f for p, f in zip(products, factors, strict=True))

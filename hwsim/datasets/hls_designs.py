@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from hwsim.datasets.locate import data_path, pandas
@@ -110,7 +111,7 @@ def _argykokk(row: Any, part: Any) -> Design:
     x, layers, names, zeros = b.input("x", (1, sizes[0])), {}, {}, {}
     dense = {(int(m.n_in), int(m.n_out)): m for m in part[part.kind == "dense_latency"].itertuples()}
     others = {kind: list(part[part.kind == kind].itertuples()) for kind in ("relu", "softmax_stable")}
-    for i, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         x = linear(b, x, n_out, path=f"fc{i}")
         module = dense[n_in, n_out]
         names[f"fc{i}"], zeros[f"fc{i}.weight"] = module, module.n_zeros / (module.n_zeros + module.n_nonzeros)

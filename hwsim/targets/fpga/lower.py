@@ -13,7 +13,7 @@ import numpy as np
 from hwsim.cost import Kernel, Memory, Program, Table
 from hwsim.errors import UnsupportedOp
 from hwsim.graph import Graph
-from hwsim.targets.fpga.composite import COMPOSITES, expanded
+from hwsim.targets.fpga.composite import expanded
 from hwsim.targets.fpga.layers import HlsLayer
 from hwsim.targets.fpga.mapping import VALIDATED_BACKENDS, FpgaMapping
 from hwsim.targets.fpga.templates import matrix, moves, pointwise, tables
@@ -78,8 +78,7 @@ def template_of(layer: HlsLayer) -> str:
     for name, module in TEMPLATES.items():
         if layer.kind in module.KINDS:
             return name
-    known = sorted({kind for module in TEMPLATES.values() for kind in module.KINDS} | set(COMPOSITES))
-    raise UnsupportedOp(f"layer {layer.name!r} is a {layer.kind}, for which there is no FPGA template; there are {', '.join(known)}")
+    raise UnsupportedOp([(layer.path or layer.name, f"{layer.kind} (no FPGA template)")], where="an FPGA through hls4ml")
 
 
 def _is_first(parts: Sequence[HlsLayer], i: int) -> bool:

@@ -75,7 +75,7 @@ class FpgaMapping:
     def of(cls, **options: Any) -> FpgaMapping:
         """From plain options; those that are None take the default.
 
-        `clock_period` is a text with a unit or a number of ns (as hls4ml's ClockPeriod). What an `hls_config` says of the whole project
+        `clock_period` is a text with a unit or a number of ns (as hls4ml's ClockPeriod). What an `hls_config` says of the project
         (Backend, IOType, ClockPeriod, ClockUncertainty) counts where no option is given; `precision`, `reuse_factor` and `strategy` that are
         given beside it replace those of its `Model`, and leave `LayerType` and `LayerName` as they are.
 

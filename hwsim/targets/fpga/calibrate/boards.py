@@ -8,8 +8,6 @@ import numpy as np
 
 from hwsim.datasets.locate import data_path, pandas
 
-BOARDS = {"pynq-z2": "pynq-z2", "arty-a7-100t": "arty-a7-100t"}
-
 
 def energy_rows() -> dict[str, Any]:
     """Energy an inference at the measured rate, the power of the board taken from its other networks.
@@ -19,7 +17,7 @@ def energy_rows() -> dict[str, Any]:
     table = pandas().read_csv(data_path("fpga", "mlperf_tiny_v07_hls4ml_finn.csv"))
     power = table.median_energy_uJ_per_inf * 1e-6 * table.throughput_power_run
     measured, found = [], []
-    for i, row in table.iterrows():
+    for row in table.itertuples():
         others = power[(table.board == row.board) & (table.model != row.model)]
         measured.append(row.median_energy_uJ_per_inf * 1e-6)
         found.append(float(np.mean(others)) / row.throughput_power_run)

@@ -32,7 +32,7 @@ FIXED = {
 """Constants read off the reports rather than fitted: nanoseconds of an adder level (Vitis HLS gives each its cycle at 5 ns) and of a
 product, cycles a pixel beside the reuse factor, depth from which FIFOs and memories take block RAM."""
 ASSUMED = {"da.lut.all_digit_bits": 0.7, "da.ff.output_bits": 2.0}
-"""Distributed arithmetic without reports of vendors' tools: an adder of the input's width a signed digit, less the 30 % that shared sums save."""
+"""Distributed arithmetic, of which there is no tool report: an adder of the input's width a signed digit, less 30 % that shared sums save."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def rows_of(design: Design) -> list[Row]:
     mapping = FpgaMapping.of(**design.options)
     program = lower(design.graph, mapping)
     measured = design.modules or {program.kernels[0].name: design.totals}
-    return [row for row in _rows(program, mapping, measured, design.group)]
+    return list(_rows(program, mapping, measured, design.group))
 
 
 def _rows(program: Program, mapping: FpgaMapping, measured: Mapping[str, Mapping[str, float]], group: str) -> Iterable[Row]:

@@ -1,7 +1,7 @@
 """Element by element in logic: ReLU and its kin, batch normalisation, scaling, merging.
 
-One unit an element in io_parallel, one a channel when streaming; DSP slices where a tensor is multiplied (batch normalisation, leaky slopes,
-products), logic in proportion to the bits elsewhere.
+One unit an element in io_parallel, one a channel when streaming; DSP slices where a tensor is multiplied (batch normalisation, leaky
+slopes, products), logic in proportion to the bits elsewhere.
 """
 
 from __future__ import annotations
@@ -107,6 +107,6 @@ def hardware(c: PointwiseColumns, *, device: Any, mapping: Any, constants: Const
 
 
 TIGHT_S = 4e-9
-"""Time budget of a clock cycle below which Vitis HLS registers a comparison that rounds and saturates (5 ns less 27 %, in argykokk's reports)."""
+"""Time budget of a cycle below which Vitis HLS registers a comparison that rounds and saturates (5 ns less 27 %, argykokk's reports)."""
 NARROW_BITS = 9
 """Widest operand of a variable product that stays in fabric."""
