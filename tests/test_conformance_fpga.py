@@ -10,7 +10,6 @@ from hwsim.targets.fpga import TARGET
 from hwsim.testing import TargetCase
 from hwsim.testing.graphs import GRAPHS
 
-
 RUNS = tuple(name for name in GRAPHS if name != "transformer")
 """All but a network with RMS norms and masked attention, which hls4ml has no layers for."""
 

@@ -67,7 +67,8 @@ def build(
 def _initialise(design: Design, draft: Draft) -> None:
     """Strategy, reuse and parallelisation factors, as the backend's initialisers set them."""
     config = design.config
-    draft.reuse_requested = draft.reuse_factor = draft.recurrent_reuse_factor = config.reuse_factor(draft.name, draft.kind)
+    draft.reuse_requested = draft.reuse_factor = config.reuse_factor(draft.name, draft.kind)
+    draft.recurrent_reuse_factor = int(config.attribute(draft.name, draft.kind, "recurrent_reuse_factor", 1))
     draft.strategy = _strategy(design, draft)
     if draft.kind in _MATRIX:
         _matrix(design, draft)

@@ -85,10 +85,12 @@ def _timing(program: Program, cost: Cost, device: FpgaDevice, mapping: FpgaMappi
     path = routed_path_s(program)
     if path is not None and path > float(mapping.clock_period_s):
         reach = f"{path * 1e9:.1f} ns, {1e-6 / path:.0f} MHz"
-        found.append(f"timing is at risk: routed designs of this kind and width reach about {reach}, asked is {frequency / 1e6:.0f} MHz")
+        asked = f"asked is {frequency / 1e6:.0f} MHz"
+        found.append(f"timing is at risk: routed designs of this kind and width reach about {reach}, {asked}")
     if frequency > device.clock_limit_hz:
         found.append(
-            f"a clock of {frequency / 1e6:.0f} MHz is above the {float(device.clock_limit_hz) / 1e6:.0f} MHz of the clock tree of {device.name}"
+            f"a clock of {frequency / 1e6:.0f} MHz is above the {float(device.clock_limit_hz) / 1e6:.0f} MHz "
+            f"of the clock tree of {device.name}"
         )
     share = max(float(r.used) / float(r.available) for n, r in cost.resources.items() if n in ("LUT", "FF") and float(r.available) > 0)
     if CROWDED_FRAC < share <= 1:
@@ -116,6 +118,7 @@ def _pins(program: Program, device: FpgaDevice, mapping: FpgaMapping) -> list[st
     count = PIN_OVERHEAD + bits * sum(tensors[n].size for n in (*program.graph.inputs, *program.graph.outputs))
     if mapping.io_type == "io_parallel" and 0 < float(device.io_pins) < count:
         return [
-            f"as the top of a chip its {count:,.0f} I/O bits exceed the {float(device.io_pins):,.0f} pins of {device.name}; inside a design they are wires"
+            f"as the top of a chip its {count:,.0f} I/O bits exceed the {float(device.io_pins):,.0f} pins of {device.name}; "
+            "inside a design they are wires"
         ]
     return []

@@ -76,8 +76,8 @@ class FpgaMapping:
         """From plain options; those that are None take the default.
 
         `clock_period` is a text with a unit or a number of ns (as hls4ml's ClockPeriod). What an `hls_config` says of the project
-        (Backend, IOType, ClockPeriod, ClockUncertainty) counts where no option is given; `precision`, `reuse_factor` and `strategy` that are
-        given beside it replace those of its `Model`, and leave `LayerType` and `LayerName` as they are.
+        (Backend, IOType, ClockPeriod, ClockUncertainty) counts where no option is given; `precision`, `reuse_factor` and `strategy` that
+        are given beside it replace those of its `Model`, and leave `LayerType` and `LayerName` as they are.
 
         Raises:
             UnknownName: an option or value that does not exist.

@@ -32,7 +32,7 @@ FIXED = {
 """Constants read off the reports rather than fitted: nanoseconds of an adder level (Vitis HLS gives each its cycle at 5 ns) and of a
 product, cycles a pixel beside the reuse factor, depth from which FIFOs and memories take block RAM."""
 ASSUMED = {"da.lut.all_digit_bits": 0.7, "da.ff.output_bits": 2.0}
-"""Distributed arithmetic, of which there is no tool report: an adder of the input's width a signed digit, less 30 % that shared sums save."""
+"""Distributed arithmetic, of which there is no tool report: an adder of the input's width a digit, less 30 % that shared sums save."""
 
 
 @dataclass(frozen=True)

@@ -235,8 +235,7 @@ def ff_features(c: CircuitColumns) -> Features:
         "constant.product_weight": constant * c.odd_constants * steps * c.weight_bits,
         "constant.sum": constant * c.sum_adders * (c.input_bits + c.weight_bits),
         "constant.level": constant * c.n_out * levels(c.terms_max) * c.acc_bits,
-        "window.exact": c.conv * _window_bits(c),
-        "counters": c.conv * (levels(c.width) + levels(c.height) * (c.rows > 1) + 1),
+        "window.exact": c.conv * (_window_bits(c) + _position_bits(c) + 1),
         **_simple_ff(c),
     }
 
@@ -244,6 +243,11 @@ def ff_features(c: CircuitColumns) -> Features:
 def _window_bits(c: CircuitColumns) -> Array:
     pixel = c.channels * c.input_bits
     return c.kernel * c.rows * pixel + (1 - c.block) * (c.rows - 1) * pixel
+
+
+def _position_bits(c: CircuitColumns) -> Array:
+    """Bits of the column and row counters; a kernel of one pixel needs none."""
+    return (c.kernel > 1) * (levels(c.width) + levels(c.height) * (c.rows > 1))
 
 
 def _simple_ff(c: CircuitColumns) -> Features:
@@ -341,7 +345,7 @@ def lut_features(c: CircuitColumns) -> Features:
         "constant.output": constant * c.n_out * c.acc_bits,
         "constant.one": constant,
         "window.one": c.conv,
-        "window.counter": c.conv * (levels(c.width) + levels(c.height) * (c.rows > 1)),
+        "window.counter": c.conv * _position_bits(c),
         **_simple_lut(c),
     }
 
