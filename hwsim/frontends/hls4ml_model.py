@@ -197,14 +197,18 @@ def _conv(r: _Reader, layer: Any) -> str:
         for a, b in (("top", "bottom"), ("left", "right"))[2 - len(sides) :]
     )
     shape = (filters, 1 if depthwise else channels, *kernel)
-    values = _kernel(layer, shape, depthwise=depthwise) if "weight" in layer.weights else None
+    known = "weight" in layer.weights and _values(layer, "weight").size == prod(shape)
+    values = _kernel(layer, shape, depthwise=depthwise) if known else None
     weight = r.stored(layer, "weight", shape, values)
     operands = [*r.inputs(layer), weight, *_bias(r, layer, filters)]
     return r.image(layer, "conv", operands, stride=stride, padding=pads, groups=channels if depthwise else 1)
 
 
 def _kernel(layer: Any, shape: tuple[int, ...], *, depthwise: bool) -> np.ndarray:
-    """Weights as (filters, channels, *kernel); hls4ml has the filters last, or first where the resource strategy turned them."""
+    """Weights as (filters, channels, *kernel); hls4ml has the filters last, or first where the resource strategy turned them.
+
+    The weights that hls4ml 1.3 makes of a depthwise convolution and the normalisation after it have too many numbers; they are left out.
+    """
     values = _values(layer, "weight")
     if depthwise:
         return np.moveaxis(values.reshape(*shape[2:], shape[0]), -1, 0).reshape(shape)
