@@ -27,8 +27,9 @@ def load(
     """The graph of a network.
 
     Args:
-        model: a Graph (returned as it is), a path to an ONNX or YAML file, a name (`resnet50`, `timm:resnet50`,
-            `hf:bert-base-uncased`, `hf:LlamaConfig?hidden_size=2048`) or a live `torch.nn.Module`.
+        model: a Graph (returned as it is), a path to an ONNX, QONNX, Keras (`.keras`, `.h5`, JSON), wa-hls4ml or YAML file, a name
+            (`resnet50`, `timm:resnet50`, `hf:bert-base-uncased`, `hf:LlamaConfig?hidden_size=2048`), or a live torch module, Keras
+            model or hls4ml model.
         batch: samples an inference.
         seq_len: tokens a sample, where the network takes a sequence.
         dims: values of symbolic dimensions by name.
