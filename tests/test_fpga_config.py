@@ -50,6 +50,12 @@ def test_names_do_not_mind_case_as_in_hls4ml() -> None:
     assert config.reuse_factor("fc1", "Dense") == 3
 
 
+def test_paths_of_torch_modules_count_in_the_spelling_of_hls4ml() -> None:
+    config = HlsConfig.read({"LayerName": {"block_0_fc": {"ReuseFactor": 3}, "_1": {"ReuseFactor": 5}}})
+    assert [config.reuse_factor(n, "Dense") for n in ("block.0.fc", "1", "2")] == [3, 5, 1]
+    config.check_layers(["block.0.fc", "1"])
+
+
 def test_attributes_come_from_the_layer_and_never_from_the_model() -> None:
     config = HlsConfig.read({"Model": {"TableSize": 256}, "LayerName": {"fc2": {"TableSize": 512}}})
     assert config.attribute("fc2", "Softmax", "table_size", 1024) == 512

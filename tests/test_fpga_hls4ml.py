@@ -278,3 +278,39 @@ def test_weights_of_a_model_graph_are_those_of_the_model() -> None:
     seen = [x.weights.zeros_frac for x in build(ours_) if x.weights.known]
     assert seen
     assert seen == [x.weights.zeros_frac for x in build(theirs) if x.weights.known]
+
+
+def _torch_networks() -> dict[str, tuple[Any, tuple[int, ...]]]:
+    from torch import nn
+
+    dense = nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.BatchNorm1d(64), nn.Linear(64, 32, bias=False), nn.BatchNorm1d(32), nn.Tanh())
+    images = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 1))
+    series = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.AvgPool1d(2), nn.Flatten(), nn.Linear(12, 3))
+    return {
+        "dense": (nn.Sequential(dense, nn.Dropout(0.1), nn.Linear(32, 5)), (16,)),
+        "images": (nn.Sequential(images, nn.ReLU(), nn.Flatten(), nn.Linear(96, 10)), (3, 8, 8)),
+        "series": (series, (2, 8)),
+    }
+
+
+@pytest.mark.parametrize("name", ["dense", "images", "series"])
+@pytest.mark.parametrize(("io_type", "conversion"), [("io_parallel", "internal"), ("io_parallel", "full"), ("io_stream", "internal")])
+def test_torch_modules_equal_those_of_hls4ml(name: str, io_type: str, conversion: str) -> None:
+    """Classes, formats and reuse factors; the names of inputs and of what is put in differ."""
+    import torch
+
+    from hwsim.frontends.torch import FRONTEND as TORCH
+
+    model, shape = _torch_networks()[name]
+    options = {"granularity": "model", "backend": "Vitis", "default_reuse_factor": 3, "channels_last_conversion": conversion}
+    config = hls4ml.utils.config_from_pytorch_model(model.eval(), shape, **options)
+    given = {"hls_config": copy.deepcopy(config), "io_type": io_type, "backend": "Vitis", "output_dir": "unused"}
+    reference = hls4ml.converters.convert_from_pytorch_model(model, **given)
+    graph = TORCH.load(model, batch=1, seq_len=None, dims={}, allow_unsupported=False, inputs=[torch.zeros(1, *shape)])
+    layers = build(graph, {"Model": config["Model"]}, io_type=io_type, backend="Vitis", keep_inputs=True)
+    assert [x.kind for x in layers] == [x.class_name for x in reference.get_layers()]
+    for layer, theirs in zip(layers, reference.get_layers(), strict=True):
+        formats = {k.removesuffix("_t"): parse(str(t.precision)) for k, t in theirs.types.items() if k != "index_t"}
+        assert {k: layer.precision[k] for k in formats} == formats
+        assert layer.reuse_factor == theirs.get_attr("reuse_factor", 1)
+        assert layer.out_shape == tuple(theirs.get_output_variable().shape)

@@ -179,8 +179,8 @@ class HlsConfig:
         return {n.lower(): s for n, s in self.types}
 
     def layer(self, name: str) -> Settings:
-        """What `LayerName` says of a layer."""
-        return self._by_name.get(name.lower(), _NOTHING)
+        """What `LayerName` says of a layer; the path of a torch module counts in hls4ml's spelling, too (`block.0` as `block_0`)."""
+        return self._by_name.get(name.lower()) or self._by_name.get(identifier(name), _NOTHING)
 
     def kind(self, kind: str) -> Settings:
         """What `LayerType` says of a class of layers."""
@@ -250,10 +250,20 @@ class HlsConfig:
             UnknownName: such an entry.
         """
         known = list(known)
-        lower = {k.lower() for k in known}
+        lower = {k.lower() for k in known} | {identifier(k) for k in known}
         for name, _ in self.names:
             if not {name.lower(), f"{name.lower()}_depthwise"} & lower:
                 raise UnknownName("layer in LayerName:", name, known)
+
+
+def identifier(name: str) -> str:
+    """A module path as hls4ml names its layer, in lower case.
+
+    >>> identifier("Block.0.conv"), identifier("0")
+    ('block_0_conv', '_0')
+    """
+    flat = name.lower().replace(".", "_")
+    return f"_{flat}" if flat[:1].isdigit() else flat
 
 
 def with_halves(config: HlsConfig, names: Iterable[str]) -> HlsConfig:

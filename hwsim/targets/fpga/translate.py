@@ -89,9 +89,14 @@ class Translator:
     def _input(self, name: str) -> None:
         shape = self.graph.tensors[name].shape[1:]
         axes = image_axes(len(shape)) if len(shape) > 1 and is_image(self.graph, name) else tuple(range(len(shape)))
-        laid = self.laid(shape, axes)
-        draft = Draft(name, "Input", [], laid, in_shape=laid, quantised=self.quantised(name, "result"))
-        self.design.add(draft)
+        laid, plain = self.laid(shape, axes), tuple(range(len(shape)))
+        turned = axes != plain and self.design.config.model.fields.get("channels_last_conversion") == "full"
+        if turned and (self.design.streaming or prod(shape[:1]) > 1):
+            self.design.add(Draft(name, "Input", [], shape, in_shape=shape, quantised=self.quantised(name, "result")))
+            transpose = Draft(f"transpose_input_for_{name}", "Transpose", [name], laid, in_shape=shape)
+            self.values[name] = Value(self.design.add(transpose).name, axes)
+            return
+        self.design.add(Draft(name, "Input", [], laid, in_shape=laid, quantised=self.quantised(name, "result")))
         self.values[name] = Value(name, axes)
 
     def source_class(self, node: Node) -> str:
@@ -185,6 +190,15 @@ def _rule(node: Node) -> Rule:
     from hwsim.targets.fpga import translate_dense, translate_layout, translate_pointwise, translate_sequence  # noqa: F401 - register rules
 
     return RULES.get(node.kind, _unknown)
+
+
+@rule("unsupported")
+def _left_out(t: Translator, node: Node) -> None:
+    """A node that was left out on request: what it gives out comes from outside of the design."""
+    for output in node.outputs:
+        name, shape = (node.name if len(node.outputs) == 1 else output), t.shape(output)
+        t.design.add(Draft(name, "Input", [], shape, in_shape=shape))
+        t.values[output] = Value(name, tuple(range(len(shape))))
 
 
 def _unknown(t: Translator, node: Node) -> None:

@@ -9,7 +9,7 @@ from hwsim.targets.fpga.translate import NotPossibleError, Translator, Value, fl
 from hwsim.targets.fpga.translate_dense import global_pool
 from hwsim.targets.fpga.translate_sequence import take_step
 
-LAST = ("keras", "hls4ml")
+LAST = ("keras", "hls4ml", "wa_hls4ml")
 """Front ends whose sources have channels last, so that a Reshape there takes the elements as they lie, whatever our layout."""
 
 

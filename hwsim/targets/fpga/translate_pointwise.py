@@ -12,6 +12,8 @@ PLAIN = ("relu", "sigmoid", "tanh", "softplus", "softsign", "relu6", "selu")
 """Functions of hls4ml's class Activation."""
 PARAMETRISED = {"leaky_relu": 0.3, "elu": 1.0, "threshold": 0.0}
 """Functions of its class ParametrizedActivation, with the parameter that counts where the graph has none."""
+KERAS, TORCH_SLOPE = ("keras", "wa_hls4ml", "hls4ml"), 0.01
+"""Front ends whose leaky ReLU has Keras' slope where none is stated; the slope elsewhere is that of PyTorch and ONNX."""
 HARD = ("hard_sigmoid", "hard_tanh")
 _NAMES = {"threshold": "thresholded_relu"}
 MERGES = {"add": "add", "sub": "subtract", "mul": "multiply", "maximum": "maximum", "minimum": "minimum", "average": "average"}
@@ -34,7 +36,8 @@ def activation(t: Translator, node: Node) -> None:
     elif fn in HARD:
         _activation(t, node, value, "HardActivation", fn)
     elif fn in PARAMETRISED:
-        parameter = float(t.graph.attrs.get("parameters", {}).get(node.name, PARAMETRISED[fn]))
+        usual = PARAMETRISED[fn] if t.graph.attrs.get("frontend") in KERAS or fn != "leaky_relu" else TORCH_SLOPE
+        parameter = float(t.graph.attrs.get("parameters", {}).get(node.name, usual))
         _activation(t, node, value, "ParametrizedActivation", _NAMES.get(fn, fn), parameter=parameter)
     else:
         raise NotPossibleError(f"function {fn}; hls4ml has {', '.join((*PLAIN, *HARD, *PARAMETRISED, 'prelu', 'softmax'))}")
