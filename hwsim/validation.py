@@ -89,6 +89,7 @@ SUITES = {
                 ("cnn-vsynth", "suites:cnn_vsynth", "streaming CNNs, logic synthesis, each network left out", None),
                 ("ci-csynth", "suites:ci_csynth", "hls4ml's own test networks, C synthesis, each kind left out", None),
                 ("jet-routed", "suites:jet_routed", "jet taggers after place and route, each number format left out", None),
+                ("yosys", "yosys:validation_rows", "our own circuits through Yosys and Verilator, each shape left out", "write"),
                 ("energy", "boards:energy_rows", "energy an inference on boards, each network left out", None),
             )
         ),

@@ -17,10 +17,11 @@ BASE = "csynth"
 def stage_constants(stage: str) -> Mapping[str, float]:
     """Coefficients of a stage by name.
 
-    A stage takes the coefficients of `csynth` for what it has no fit of, times `scale.<template>.<metric>` (documented corrections).
+    A stage takes the coefficients of `csynth` for what it has no fit of, times `scale.<template>.<metric>` (documented corrections);
+    the circuits of the stage `yosys` are our own and share nothing with it.
     """
     own = {name: float(q.value) for name, q in sources(stage).items()}
-    if stage == BASE:
+    if stage in (BASE, "yosys"):
         return MappingProxyType(own)
     prefixes = {name.rpartition(".")[0] for name in own if not name.startswith("scale.")}
     merged = {}

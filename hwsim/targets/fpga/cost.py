@@ -43,7 +43,13 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
     hardware = instances(program, device=device, mapping=mapping, constants=constants)
     base = base_of(program)
     fifos = fifos_of(base, mapping=mapping, constants=constants)
-    latency, interval = composed(hardware, base, stream=mapping.io_type == "io_stream", vitis=mapping.backend.startswith("Vitis"))
+    latency, interval = composed(
+        hardware,
+        base,
+        stream=mapping.io_type == "io_stream",
+        vitis=mapping.backend.startswith("Vitis"),
+        open_circuits=mapping.stage == "yosys",
+    )
     batch = int(program.graph.attrs.get("batch") or 1)
     latency, interval = latency + (batch - 1) * interval, batch * interval
     period = mapping.clock_period_s
@@ -81,11 +87,12 @@ def instances(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, con
 
 
 def _template(kind: str, stage: str) -> Any:
-    """The closed forms of a kind of table; stage `yosys` has its own of matrix-vector products."""
+    """The closed forms of a kind of table; stage `yosys` has circuits of its own."""
     from hwsim.targets.fpga.lower import TEMPLATES
-    from hwsim.targets.fpga.stages import matrix
+    from hwsim.targets.fpga.stages import matrix, others
 
-    return matrix if (kind, stage) == ("matrix", "yosys") else TEMPLATES[kind]
+    circuits = {"matrix": matrix, "pointwise": others.POINTWISE, "table": others.TABLES, "move": others.MOVES}
+    return circuits[kind] if stage == "yosys" else TEMPLATES[kind]
 
 
 def base_of(program: Program) -> Base:
@@ -106,18 +113,18 @@ def fifos_of(base: Base, *, mapping: FpgaMapping, constants: Constants) -> Fifos
     return Fifos(count, depth, bits, bram, lut, ff)
 
 
-def composed(hardware: Hardware, base: Base, *, stream: bool, vitis: bool) -> tuple[Array, Array]:
+def composed(hardware: Hardware, base: Base, *, stream: bool, vitis: bool, open_circuits: bool = False) -> tuple[Array, Array]:
     """Latency and interval of the whole design in cycles, last axis kept with length one.
 
     Between layers in io_parallel: Vivado HLS hands over in a cycle what took any; Vitis HLS spends one at every layer, and one more at each
-    fully unrolled product.
+    fully unrolled product. Our own circuits hand over without a cycle.
     """
     cycles = hardware.latency_cycles * base.repeat
     interval = np.maximum(np.max(hardware.interval_cycles * base.repeat, axis=-1, keepdims=True), 1.0)
     if not stream:
         products = hardware.multipliers > 0
         steps = np.ones_like(cycles) + (products & (hardware.reuse_factor <= 1) & (cycles > 0)) if vitis else (cycles > 0) | products
-        hand_over = np.maximum(np.sum(steps, axis=-1, keepdims=True) - 1, 0)
+        hand_over = np.maximum(np.sum(steps, axis=-1, keepdims=True) - 1, 0) * (not open_circuits)
         return np.sum(cycles, axis=-1, keepdims=True) + hand_over, interval
     flows = base.in_positions > 1
     slowest = np.max(np.where(flows, cycles, 0.0), axis=-1, keepdims=True)

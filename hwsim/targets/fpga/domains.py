@@ -24,7 +24,8 @@ def domains(program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMa
     seen = mapping.backend in VALIDATED_BACKENDS and (mapping.multiplier != "fabric" or mapping.backend == "Vitis")
     if products is not None and seen and np.max(products.repeat) == 1:
         name = _suite(products, cost, mapping)
-        found = {metric: f"{name} / {column}" for metric, column in METRICS.items()} if name else {}
+        spelled = str.lower if mapping.stage == "yosys" else str
+        found = {metric: f"{name} / {spelled(column)}" for metric, column in METRICS.items()} if name else {}
     if float(device.board_power_w) > 0:
         found["energy"] = "fpga-energy/board / energy"
     return found
@@ -32,6 +33,8 @@ def domains(program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMa
 
 def _suite(products: MatrixColumns, cost: Cost, mapping: FpgaMapping) -> str | None:
     resource, latency = bool(np.all(products.strategy == 1)), bool(np.all(products.strategy == 0))
+    if mapping.stage == "yosys":
+        return "fpga-yosys/dense_resource" if resource and mapping.io_type == "io_parallel" and np.min(products.reuse) > 1 else None
     if mapping.io_type == "io_stream":
         streams = {"csynth": "fpga-cnn-csynth/kebl", "vsynth": "fpga-cnn-vsynth/kebl"}
         return streams.get(mapping.stage) if np.any(products.window) and (resource or latency) else None
