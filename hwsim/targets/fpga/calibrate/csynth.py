@@ -128,9 +128,15 @@ def fit(rows: Sequence[Row], fifos: Sequence[Design] = ()) -> dict[str, float]:
 
 
 def _shared(found: dict[str, float]) -> dict[str, float]:
-    """Products by constants in fabric were only reported by one tool; the other branches take its coefficient."""
+    """What was reported of one branch counts for its neighbours: products by constants in fabric, few reuses of a multiplier."""
     known = found.get(FABRIC.format("latency_vitis"))
-    return found if known is None else found | {FABRIC.format(b): known for b in ("latency_vivado", "stream_latency", "unrolled")}
+    fabric = {} if known is None else {FABRIC.format(b): known for b in ("latency_vivado", "stream_latency", "unrolled")}
+    return found | fabric | copied(found, "stream_resource", "reuse_few")
+
+
+def copied(found: Mapping[str, float], source: str, target: str) -> dict[str, float]:
+    """The coefficients of one branch under the name of another."""
+    return {f"{target}{name.removeprefix(source)}": value for name, value in found.items() if name.startswith(f"{source}.")}
 
 
 FABRIC = "{}.lut.heavy_fabric_bits"

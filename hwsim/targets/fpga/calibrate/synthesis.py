@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsim.arrays import Array
 from hwsim.datasets.hls_designs import Design
-from hwsim.targets.fpga.calibrate.csynth import METRICS, rows_of
+from hwsim.targets.fpga.calibrate.csynth import METRICS, copied, rows_of
 from hwsim.targets.fpga.calibrate.fitting import nonnegative
 from hwsim.targets.fpga.cost import program_cost
 from hwsim.targets.fpga.device import FpgaDevice
@@ -19,6 +19,7 @@ from hwsim.targets.fpga.mapping import FpgaMapping
 ANY = FpgaDevice(name="any", lut=1e9, ff=1e9)
 """A part without limits."""
 FIXED = {
+    "dsp.product_bits": 24.0,
     "bram.fifo_depth": 64.0,
     "bram.rom_depth": 16.0,
     "bram.weight_frac": 0.55,
@@ -32,7 +33,10 @@ SMALL_MLP_LUT = 0.94
 
 
 def fit_dense(designs: Sequence[Design]) -> dict[str, float]:
-    """Coefficients of `reuse_high` after logic synthesis, from designs of several such layers."""
+    """Coefficients of reused multipliers after logic synthesis, from designs of several such layers.
+
+    All rows have many reuses; the other branches register their operands alike, so they take the same coefficients of FF.
+    """
     sums, labels = [], []
     for design in designs:
         rows = _layers(design)
@@ -43,7 +47,7 @@ def fit_dense(designs: Sequence[Design]) -> dict[str, float]:
         columns = {k: np.array([s[metric][k] for s in sums]) for k in sums[0][metric]}
         values = nonnegative(columns, np.array([label[metric] for label in labels]))
         found |= {f"reuse_high.{metric.lower()}.{k}": v for k, v in values.items()}
-    return found
+    return found | copied(found, "reuse_high", "reuse_low") | copied(found, "reuse_high.ff", "reuse_few.ff")
 
 
 def _layers(design: Design) -> list[Any]:
@@ -85,7 +89,7 @@ def fit_scales(designs: Sequence[Design], constants: Mapping[str, float]) -> dic
         branches = np.array([branch_of(d) for d in designs])
         found[f"scale.{metric.lower()}"] = float(np.median(ratios))
         found |= {f"scale.{b}.{metric.lower()}": float(np.median(ratios[branches == b])) for b in np.unique(branches)}
-    return found
+    return found | {"scale.reuse_few.lut": found.get("scale.stream_resource.lut", found["scale.lut"])}
 
 
 def predict_scaled(designs: Sequence[Design], constants: Mapping[str, float], scales: Mapping[str, float], metric: str) -> Array:

@@ -39,8 +39,11 @@ KINDS = frozenset(
 STRATEGY_CODES = {"latency": 0, "resource": 1, "unrolled": 2, "distributed_arithmetic": 3}
 BRAM_WIDTH, BRAM_DEPTH = 36, 512
 """Shape of an 18 Kb block in simple dual port (UG573)."""
-DSP_WEIGHT_BITS = 6
-"""Narrowest weights that a resource-strategy multiplier takes a DSP for, with data of 16 bits (csynth); narrower ones go to fabric."""
+DSP_PRODUCT_BITS = 22
+"""Bits of both operands together from which the HLS tool takes a DSP slice: 6-bit weights with 16-bit data do, 4-bit weights and 10-bit by
+10-bit products do not (csynth; `dsp.product_bits` of another stage)."""
+DEMUX_OUTPUTS = 384
+"""Outputs beyond which the demultiplexer of a product grows no more: designs of up to 256 outputs were seen, and one of 1,024."""
 DSP_DATA_BITS = 27
 """Widest data that a DSP multiplies at once (DSP48E2); products of wider data by constants go to fabric: the cliff of routed designs."""
 UNROLL_LIMIT = 4096
@@ -178,8 +181,8 @@ HEAVY_MEAN = 3.3
 def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
     """Which of the templates each row is, as masks of 0 and 1 by name.
 
-    The schedulers of the two tools differ under the latency strategy. Resource-strategy products with fewer reuses than inputs were only
-    seen in streaming designs, whose forms they take.
+    The schedulers of the two tools differ under the latency strategy. No csynth report has resource-strategy products with fewer reuses
+    than inputs (`reuse_few`) but in streams, whose coefficients they take.
     """
     c, r = p.c, p.reuse
     streams, tool = c.stream > 0, "vitis" if vitis else "vivado"
@@ -189,7 +192,8 @@ def branches(p: _Product, *, vitis: bool) -> dict[str, Array]:
         f"latency_{tool}": latency & ~streams,
         "stream_latency": latency & streams,
         "da": c.strategy == 3,
-        "stream_resource": resource & (streams | ((r > 1) & (r < c.n_in))),
+        "stream_resource": resource & streams,
+        "reuse_few": parallel & (r > 1) & (r < c.n_in),
         "unrolled": parallel & (r <= 1),
         "reuse_low": parallel & (r >= c.n_in) & (r > 1) & (r <= 2 * c.n_in),
         "reuse_high": parallel & (r > 2 * c.n_in),
@@ -208,11 +212,9 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
     acc, inputs = c.n_out * p.accum_bits, c.n_in * p.in_bits
     moved = p.multipliers * p.accum_bits
     nonzero = constant * (c.n_in * c.n_out - p.zeros)
-    fabric = np.where((multiplier == "fabric") | (p.in_bits > DSP_DATA_BITS), p.heavy, 0.0)
+    in_fabric = 1.0 - takes_dsp(p, multiplier)
     common = {
         "one": np.ones_like(acc),
-        "input_bits": inputs,
-        "inner_input_bits": inputs * (1 - c.first),
         "output_bits": acc,
         "product_bits": moved,
         "adder_bits": nonzero * p.accum_bits,
@@ -223,12 +225,16 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
         "encoded_bits": c.stream * c.encoded * inputs,
     }
     lut = common | {
-        "narrow_product": stored * p.multipliers * p.in_bits * p.weight_bits * (p.weight_bits < DSP_WEIGHT_BITS),
-        "demux": stored * moved * pow2ceil(np.maximum(c.n_out, 32)) / 64,
+        "input_bits": stored * inputs,
+        "inner_input_bits": stored * inputs * (1 - c.first),
+        "narrow_product": stored * p.multipliers * p.in_bits * p.weight_bits * in_fabric,
+        "demux": stored * moved * np.minimum(pow2ceil(np.maximum(c.n_out, 32)), DEMUX_OUTPUTS) / 64,
         "outputs_each": stored * moved * np.maximum(p.reuse / c.n_in - 4, 0),
-        "heavy_fabric_bits": constant * fabric * p.in_bits * p.weight_bits / 2,
+        "heavy_fabric_bits": constant * in_fabric * p.heavy * p.in_bits * p.weight_bits / 2,
     }
     ff = common | {
+        "input_bits": inputs,
+        "inner_input_bits": inputs * (1 - c.first),
         "weight_register": stored * p.multipliers * p.weight_bits,
         "heavy_bits": constant * p.heavy * p.in_bits,
         "pipeline_bits": acc * log2ceil(c.n_in),
@@ -236,14 +242,22 @@ def features(p: _Product, *, multiplier: str = "auto") -> tuple[dict[str, Array]
     return lut, ff
 
 
-def dsp_count(p: _Product, multiplier: str = "auto") -> Array:
+def takes_dsp(p: _Product, multiplier: str = "auto", *, product_bits: float = DSP_PRODUCT_BITS) -> Array:
+    """1 where products go to DSP slices, 0 where to fabric: by choice, by width, and never by constants of data too wide for a slice."""
+    stored = (p.c.strategy == 1) & (p.reuse > 1)
+    fits = stored | (p.in_bits <= DSP_DATA_BITS)
+    wide = (p.in_bits + p.weight_bits >= product_bits) if multiplier == "auto" else multiplier == "dsp"
+    return np.asarray(fits & wide & (p.c.strategy != 3), dtype=float)
+
+
+def dsp_count(p: _Product, multiplier: str = "auto", *, product_bits: float = DSP_PRODUCT_BITS) -> Array:
     """DSP slices of one copy (products wider than a slice take two)."""
     c = p.c
     wide = np.where((p.weight_bits > DSP_DATA_BITS) | (p.in_bits > DSP_DATA_BITS) | ((p.weight_bits > 18) & (p.in_bits > 18)), 2.0, 1.0)
-    constant = np.where(p.in_bits > DSP_DATA_BITS, 0.0, np.minimum(np.round(p.heavy), p.multipliers) / wide)
-    variable = p.multipliers * (p.weight_bits >= DSP_WEIGHT_BITS)
-    used = np.where(c.strategy == 1, np.where(p.reuse <= 1, np.round(p.heavy), variable), constant) * wide
-    return np.where(c.strategy == 3, 0.0, used) if multiplier != "fabric" else np.zeros_like(used)
+    constant = np.minimum(np.round(p.heavy), p.multipliers)
+    unrolled = np.round(p.heavy)
+    used = np.where(c.strategy == 1, np.where(p.reuse <= 1, unrolled, p.multipliers * wide), constant)
+    return used * takes_dsp(p, multiplier, product_bits=product_bits)
 
 
 def weight_bram(p: _Product, constants: Constants) -> Array:
@@ -299,7 +313,9 @@ def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constant
         interval_cycles=interval,
         multipliers=np.where(c.strategy == 3, 0.0, p.multipliers) * copies,
         reuse_factor=p.reuse,
-        dsp=dsp_count(p, mapping.multiplier) * copies * np.where(c.strategy == 1, 1.0, constants.get("scale.dsp", 1.0)),
+        dsp=dsp_count(p, mapping.multiplier, product_bits=constants.get("dsp.product_bits", DSP_PRODUCT_BITS))
+        * copies
+        * np.where(c.strategy == 1, 1.0, constants.get("scale.dsp", 1.0)),
         lut=lut * copies,
         ff=ff * copies,
         bram18=(weight_bram(p, constants) + window_bram(p)) * copies,
