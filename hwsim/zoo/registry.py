@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hwsim.errors import HwsimError, InputError, UnknownName
@@ -51,10 +52,14 @@ def model(name: str, *, family: str, summary: str, source: str, **preset: Any) -
     return add
 
 
+@cache
+def _imported() -> None:
+    for module in MODULES:
+        importlib.import_module(f"hwsim.zoo.{module}")
+
+
 def _all() -> dict[str, Model]:
-    if not _MODELS:
-        for module in MODULES:
-            importlib.import_module(f"hwsim.zoo.{module}")
+    _imported()
     return _MODELS
 
 
