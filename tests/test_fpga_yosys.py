@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import shutil
 from dataclasses import replace
@@ -13,9 +14,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hwsim import shelf
 from hwsim.datasets.fpga_yosys import build, command, conv, da, dense, elementwise, netlist, recipe, simulate, statistics, synthesise, tools
 from hwsim.datasets.fpga_yosys.design import Design, expected, integers, stimuli, table, valid_reuse, windows, wrap
-from hwsim.errors import InputError, UnknownName
+from hwsim.errors import DataMissing, InputError, UnknownName
+from hwsim.targets.fpga.calibrate import fitting
+from hwsim.targets.fpga.calibrate import yosys as calibrate
+from hwsim.targets.fpga.stages import yosys
 
 SMALL = Design("dense_resource", 4, 2, 5, 4, reuse=4, acc_bits=12, relu=True, seed=3)
 SIMULATED = (
@@ -116,10 +121,7 @@ def test_distributed_arithmetic_reference_saturates_hidden_layers():
 @needs("verilator", "g++")
 @pytest.mark.parametrize("design", SIMULATED, ids=lambda d: d.template)
 def test_simulation_agrees_with_numpy_and_with_the_closed_form(design: Design, tmp_path_factory: pytest.TempPathFactory):
-    from hwsim.targets.fpga.calibrate import yosys as calibrate
-    from hwsim.targets.fpga.stages import yosys
-
-    folder = tmp_path_factory.getbasetemp() / "sim" / design.name
+    folder = tmp_path_factory.getbasetemp() / "simulated" / design.name
     verilog, _ = build.circuit(design, folder=folder)
     found = build.check(design, verilog, folder=folder)
     columns = calibrate.columns([calibrate.parts(design, family="xcup")[0]])
@@ -127,11 +129,11 @@ def test_simulation_agrees_with_numpy_and_with_the_closed_form(design: Design, t
 
 
 @needs("verilator", "g++")
-def test_a_wrong_circuit_is_found(tmp_path: Path):
+def test_a_wrong_circuit_is_found(tmp_path_factory: pytest.TempPathFactory):
     wrong = dense.module(SMALL).replace(" + s0_1_0", " - s0_1_0").replace("b0 + p0", "b0 - p0")
     assert wrong != dense.module(SMALL)
     with pytest.raises(simulate.WrongValues, match="answer 0, output 0: .*; numpy says"):
-        build.check(SMALL, wrong, folder=tmp_path / "x")
+        build.check(SMALL, wrong, folder=tmp_path_factory.getbasetemp() / "simulated" / "wrong")
 
 
 @needs("yosys")
@@ -200,6 +202,7 @@ def test_statistics_of_constants():
         "digits_mean": 1.5,
         "digits_max": 2,
         "digits_out_max": 4,
+        "sum_bits": round((np.log2(10) + np.log2(11) + np.log2(1)) / 3, 4),
         "terms_max": 2,
         "multipliers": 4,
         "odd_constants": 3,
@@ -207,3 +210,69 @@ def test_statistics_of_constants():
         "sum_adders": 2,
     }
     assert stimuli(SMALL, 2).shape == (2, 4) and expected(SMALL, stimuli(SMALL, 2)).shape == (2, 2)
+
+
+@pytest.fixture(scope="module")
+def labels() -> calibrate.Labels:
+    try:
+        return calibrate.load()
+    except DataMissing as error:
+        pytest.skip(str(error))
+
+
+def test_our_labels_are_many_and_of_all_templates(labels: calibrate.Labels):
+    assert len(labels.template) >= 200
+    assert set(labels.template) == set(recipe.COUNTS) and set(labels.family) == {"xcup", "xc7"}
+
+
+def test_every_line_of_the_labels_is_a_design_of_the_recipe(labels: calibrate.Labels):
+    known = {d.name for d in recipe.designs()}
+    with calibrate.csv_path().open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({(r["name"], r["family"]) for r in rows}) == len(rows)
+    assert {r["name"] for r in rows} <= known
+    assert all(calibrate.design_of(r).name == r["name"] for r in rows)
+    assert calibrate.csv_path().stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("metric", ["cycles", "interval", "dsp"])
+def test_structure_decides_cycles_and_dsp(labels: calibrate.Labels, metric: str):
+    assert np.array_equal(calibrate.exact(labels)[metric], labels.measured[metric])
+
+
+@pytest.mark.parametrize("metric", ["lut", "ff"])
+def test_logic_is_predicted_for_shapes_left_out(labels: calibrate.Labels, metric: str):
+    assert fitting.smape(labels.measured[metric], calibrate.left_out(labels, metric)) <= 12
+
+
+def test_validation_rows_are_columns_of_one_length(labels: calibrate.Labels):
+    found = calibrate.validation_rows()
+    assert set(found) == {"device", "group", "measured", "predicted"}
+    assert {len(v) for v in found.values()} == {len(labels.template) * len(calibrate.METRICS)}
+
+
+def test_the_fitted_constants_are_on_the_shelf(labels: calibrate.Labels):
+    held = {name: q.value for name, q in shelf.fitted("fpga", "yosys").items()}
+    for metric in calibrate.FITTED:
+        predicted = calibrate.predict(labels, metric, held)
+        assert fitting.smape(labels.measured[metric], predicted) <= 12
+
+
+def test_closed_forms_broadcast_over_points(labels: calibrate.Labels):
+    part = calibrate.parts(SMALL, family="xcup")[0]
+    columns = calibrate.columns([part, part])
+    swept = replace(columns, weight_bits=np.array([[4.0], [6.0], [8.0]]))
+    held = {name: q.value for name, q in shelf.fitted("fpga", "yosys").items()}
+    lut = yosys.counted(yosys.lut_features(swept), held, prefix="lut")
+    assert lut.shape == (3, 2) and (np.diff(lut[:, 0]) >= 0).all()
+    assert np.asarray(yosys.dsp(swept)).tolist() == [[2, 2]] * 3
+
+
+@pytest.mark.parametrize("strategy", ["resource", "latency"])
+def test_a_network_is_estimated_as_circuits(strategy: str):
+    import hwsim
+
+    found = hwsim.estimate("jet_tagger", "xcvu9p", strategy=strategy, precision="ap_fixed<8,3>", stage="yosys", reuse_factor=4)
+    used = {name: float(value.used) for name, value in found.cost.resources.items()}
+    assert min(used["LUT"], used["FF"]) > 1000
+    assert used["DSP"] >= (16 * 64 + 64 * 32 + 32 * 32 + 32 * 5) / 4 if strategy == "resource" else used["DSP"] < 10

@@ -51,8 +51,8 @@ class Layer:
     text: str
     inputs: tuple[int, ...]
     """Bits taken of each input."""
-    outputs: tuple[tuple[bool, int], ...]
-    """Sign and bits of each output."""
+    outputs: tuple[tuple[bool, int, int], ...]
+    """Sign, bits and dropped low zeros of each output."""
     clocks: int
     cost: float
     register_bits: float
@@ -98,7 +98,7 @@ def _layer(design: Design, n: int, weights: np.ndarray, bias: np.ndarray, folder
     pipe: Any = model._pipe
     text = "\n".join(p.read_text(encoding="utf-8") for p in sorted((folder / "src").glob(f"core{n}*.v")) if "wrapper" not in p.name)
     inputs = tuple(sum(map(int, minimal_kif(q))) for q in logic.inp_qint)
-    outputs = tuple((bool(q.keep_negative), sum(map(int, q))) for q in map(minimal_kif, logic.out_qint))
+    outputs = tuple((bool(q.keep_negative), sum(map(int, q)), -int(q.fractional)) for q in map(minimal_kif, logic.out_qint))
     return Layer(LINT.sub("", text), inputs, outputs, len(pipe.solutions) + 1, float(logic.cost), float(pipe.reg_bits))
 
 
@@ -123,15 +123,15 @@ def _trace(design: Design, weights: np.ndarray, bias: np.ndarray, *, signed: boo
 def _wired(n: int, layer: Layer, in_bits: int, out_bits: int) -> list[str]:
     """An instance between the buses l<n> and l<n + 1>; outputs extended to full width."""
     taken = [f"l{n}[{i * in_bits + w - 1}:{i * in_bits}]" for i, w in enumerate(layer.inputs) if w]
-    total = max(sum(w for _, w in layer.outputs), 1)
+    total = max(sum(w for _, w, _ in layer.outputs), 1)
     lines = [
         f"  wire [{total - 1}:0] r{n};",
         f"  core{n} core{n} (.clk(clk), .model_inp({{{', '.join(reversed(taken))}}}), .model_out(r{n}));",
     ]
     at = 0
-    for o, (sign, width) in enumerate(layer.outputs):
+    for o, (sign, width, zeros) in enumerate(layer.outputs):
         value = f"r{n}[{at + width - 1}:{at}]" if width else "1'b0"
-        lines.append(f"  wire signed [{out_bits - 1}:0] r{n}_{o} = {f'$signed({value})' if sign else value};")
+        lines.append(f"  wire signed [{out_bits - 1}:0] r{n}_{o} = {f'$signed({value})' if sign else value} <<< {max(zeros, 0)};")
         at += width
     names = ", ".join(f"r{n}_{o}" for o in reversed(range(len(layer.outputs))))
     return [*lines, f"  wire [{len(layer.outputs) * out_bits - 1}:0] l{n + 1} = {{{names}}};"]

@@ -21,7 +21,8 @@ def of_matrices(matrices: list[np.ndarray], *, reuse: int = 1) -> dict[str, floa
     """Statistics of integer matrices `(n_in, n_out)` that share one design.
 
     `single_frac` is the share of weights that are a power of two or its negative,
-    `digits_out_max` is the most signed digits of all weights of a neuron, `terms_max` its most weights other than 0.
+    `digits_out_max` is the most signed digits of all weights of a neuron, `terms_max` its most weights other than 0,
+    `sum_bits` the mean binary logarithm of the sum of a neuron's magnitudes.
     `odd_constants` counts, over all inputs, the different odd factors above 1 of the constants that multiply it (w, -w and 2w share one);
     `product_adders` the two-operand adders that build them by signed digits; `sum_adders` those that sum the products of each neuron;
     `multipliers` is what a ROM-fed circuit has.
@@ -31,6 +32,7 @@ def of_matrices(matrices: list[np.ndarray], *, reuse: int = 1) -> dict[str, floa
     counts = np.array([digits[int(w)] for w in flat])
     terms = [(m != 0).sum(0) for m in matrices]
     sums = [np.vectorize(digits.__getitem__)(m).sum(0) for m in matrices]
+    magnitudes = [(total := np.abs(m).sum(0))[total > 0] for m in matrices]
     odd = [odd_factors(row) for m in matrices for row in m]
     return {
         "zeros_frac": round(float((flat == 0).mean()), 4),
@@ -38,6 +40,7 @@ def of_matrices(matrices: list[np.ndarray], *, reuse: int = 1) -> dict[str, floa
         "digits_mean": round(float(counts.mean()), 4),
         "digits_max": int(counts.max()),
         "digits_out_max": int(max(s.max() for s in sums)),
+        "sum_bits": round(float(np.mean([np.log2(m).mean() if len(m) else 0.0 for m in magnitudes])), 4),
         "terms_max": int(max(t.max() for t in terms)),
         "multipliers": -(-len(flat) // reuse) if reuse > 1 else int((counts > 1).sum()),
         "odd_constants": sum(map(len, odd)),

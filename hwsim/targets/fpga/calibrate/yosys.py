@@ -28,6 +28,7 @@ STATISTICS = (
     "digits_mean",
     "digits_max",
     "digits_out_max",
+    "sum_bits",
     "terms_max",
     "odd_constants",
     "product_adders",

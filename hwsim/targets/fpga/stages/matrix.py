@@ -2,7 +2,8 @@
 
 The strategies become the nearest circuit of ours: resource a ROM-fed product (constants in DSP blocks at reuse 1), latency and unrolled a
 pipelined tree of constants in LUTs (in DSP blocks where the mapping says so; it takes a vector every clock whatever the reuse factor is),
-distributed arithmetic its own. Convolutions that stream pass pixels through a line buffer, without padding and with stride 1.
+distributed arithmetic its own. Accumulators keep every bit, whatever the configuration cuts afterwards. Convolutions that stream pass
+pixels through a line buffer, without padding and with stride 1.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.arrays import Array
-from hwsim.targets.fpga.stages import yosys
+from hwsim.targets.fpga.stages import arithmetic, yosys
 from hwsim.targets.fpga.stages.yosys import TEMPLATES, CircuitColumns
 from hwsim.targets.fpga.templates import matrix
 from hwsim.targets.fpga.templates.common import Constants, Hardware
@@ -59,7 +60,7 @@ def columns(c: matrix.MatrixColumns, mapping: Any, *, packed: bool) -> CircuitCo
     template = np.where(sliding & ~da, np.where(c.kernel_rows > 1, _code("conv2d"), _code("conv1d")), template)
     width = np.where(c.kernel_rows > 1, np.round(np.sqrt(c.pixels)), c.pixels)
     channels = np.maximum(c.in_channels, 1)
-    rom = yosys.expected_rom(np.ceil(c.n_in * c.n_out / reuse) * p.weight_bits, reuse)
+    rom = arithmetic.expected_rom(np.ceil(c.n_in * c.n_out / reuse) * p.weight_bits, reuse)
     return CircuitColumns(
         template=template,
         n_in=c.n_in,
@@ -67,7 +68,7 @@ def columns(c: matrix.MatrixColumns, mapping: Any, *, packed: bool) -> CircuitCo
         input_bits=p.in_bits,
         weight_bits=p.weight_bits,
         reuse=reuse,
-        acc_bits=p.accum_bits,
+        acc_bits=p.in_bits + p.weight_bits + arithmetic.levels(c.n_in),
         relu=0.0,
         block=np.asarray(resource & (reuse > yosys.ROM_WORDS), dtype=float),
         dsp=_takes_dsp(resource, mapping.multiplier),
@@ -112,6 +113,7 @@ def _statistics(c: matrix.MatrixColumns, p: matrix._Product) -> dict[str, Array]
         "digits_mean": digits,
         "digits_max": np.maximum(np.ceil(np.minimum(p.weight_bits / 2, 2 * mean)), 1),
         "digits_out_max": per_neuron + SPREAD * np.sqrt(per_neuron),
+        "sum_bits": np.maximum(p.weight_bits - 2 + np.log2(np.maximum(terms, 1)), 0),
         "terms_max": np.minimum(terms + SPREAD * np.sqrt(terms * zeros), c.n_in),
         "odd_constants": distinct,
         "product_adders": distinct * np.maximum((mean * kept - (kept - several)) / np.maximum(several, 1e-9) - 1, 0),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.arrays import Array
+from hwsim.targets.fpga.stages.arithmetic import levels, multiplier_luts, tree_bits
 
 TEMPLATES = ("dense_resource", "dense_latency", "conv1d", "conv2d", "dense_da", "table", "relu", "add", "maxpool")
 """Template of a row, by its code."""
@@ -67,6 +68,8 @@ class CircuitColumns:
     """Most signed digits of a weight."""
     digits_out_max: Array
     """Most signed digits of all weights of a neuron."""
+    sum_bits: Array
+    """Bits by which the sum of a neuron is wider than an input: logarithm of the sum of the magnitudes of its weights."""
     terms_max: Array
     """Most weights other than zero of a neuron."""
     odd_constants: Array
@@ -76,7 +79,7 @@ class CircuitColumns:
     sum_adders: Array
     """Adders that sum products."""
     rom_bits: Array
-    """Bit columns of the weight ROM that are not constant; `expected_rom` where weights are not known."""
+    """Bit columns of the weight ROM that are not constant; `arithmetic.expected_rom` where weights are not known."""
     rom_columns: Array
     """The different ones among them: equal ones are stored once."""
 
@@ -98,11 +101,6 @@ class CircuitColumns:
     def constant(self) -> Array:
         """1 where weights are constants of a pipelined tree."""
         return (self.conv + self.of("dense_latency")) * (np.asarray(self.reuse) <= 1)
-
-
-def levels(count: Array) -> Array:
-    """Depth of a binary tree over `count` leaves."""
-    return np.ceil(np.log2(np.maximum(count, 1)))
 
 
 @dataclass(frozen=True)
@@ -184,25 +182,6 @@ def bram18(c: CircuitColumns) -> Array:
     return c.block * (rom + line + table)
 
 
-def tree_bits(leaves: Array, bits: Array, limit: Array) -> tuple[Array, Array]:
-    """Register bits and adder bits of a registered tree of `leaves` numbers of `bits` bits, one bit wider a level up to `limit`."""
-    registers = adders = np.zeros(np.broadcast_shapes(np.shape(leaves), np.shape(bits), np.shape(limit)))
-    left = np.asarray(leaves, dtype=float)
-    for level in range(1, int(np.max(levels(leaves), initial=0)) + 1):
-        width = np.minimum(bits + level, limit) * (left > 1)
-        registers = registers + np.ceil(left / 2) * width
-        adders = adders + np.floor(left / 2) * width
-        left = np.ceil(left / 2)
-    return registers, adders
-
-
-def expected_rom(bits: Array, words: Array) -> tuple[Array, Array]:
-    """`rom_bits` and `rom_columns` of a ROM of `words` random words of `bits` bits."""
-    patterns = 2.0 ** np.minimum(words, 50)
-    distinct = np.where(words < 30, -patterns * np.expm1(bits * np.log1p(-1 / patterns)), bits)
-    return bits * (1 - 2 / patterns), distinct * (1 - 2 / patterns)
-
-
 def ff_features(c: CircuitColumns) -> Features:
     """Register bits by purpose."""
     u, rom, constant = unrolled(c), c.rom_fed, c.constant
@@ -210,8 +189,9 @@ def ff_features(c: CircuitColumns) -> Features:
     depth, clocks = levels(u.fan_in), _core_cycles(c)
     flags = 2 * levels(c.reuse) + 2 + (3 + depth) + (4 + depth)
     grouped = (u.groups > 1) * ((4 + depth) * (1 + levels(u.groups)) + levels(u.steps) + levels(u.groups))
-    outputs = c.n_out * (c.acc_bits - c.relu)
+    outputs, total = c.n_out * (c.acc_bits - c.relu), np.minimum(c.input_bits + c.sum_bits + 1, c.acc_bits)
     steps = np.where(c.dsp > 0, 1, levels(c.digits_max))
+    terms, product_mean = mean_terms(c), mean_product_bits(c)
     inside = (c.packed > 0) & (dsp(c) > 0)
     tree = u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[0]
     accumulator = u.outputs * c.acc_bits
@@ -229,13 +209,15 @@ def ff_features(c: CircuitColumns) -> Features:
         "rom.packed_product": rom * inside * u.multipliers * product,
         "rom.packed_tree": rom * inside * tree,
         "rom.packed_accumulator": rom * inside * (u.fan_in <= 1) * accumulator,
-        "constant.exact": constant * (used_inputs(c) * c.input_bits + outputs + clocks - 1),
+        "constant.exact": constant * (used_inputs(c) * c.input_bits + used_outputs(c) * (total - c.relu) + clocks - 1),
         "constant.delay": constant * c.n_in * (1 - (1 - c.single_frac) ** c.n_out) * c.input_bits * steps,
-        "constant.product": constant * c.odd_constants * steps * c.input_bits,
-        "constant.product_weight": constant * c.odd_constants * steps * c.weight_bits,
-        "constant.sum": constant * c.sum_adders * (c.input_bits + c.weight_bits),
-        "constant.level": constant * c.n_out * levels(c.terms_max) * c.acc_bits,
-        "window.exact": c.conv * (_window_bits(c) + _position_bits(c) + 1),
+        "constant.product": constant * (1 - c.dsp) * c.odd_constants * product_nodes(c) * c.input_bits,
+        "constant.product_weight": constant * (1 - c.dsp) * c.odd_constants * product_nodes(c) * c.weight_bits,
+        "constant.dsp_product": constant * c.dsp * ~inside * c.odd_constants * (c.input_bits + c.weight_bits - 1),
+        "constant.sum": constant * ~inside * c.sum_adders * (product_mean + 2),
+        "constant.level": constant * used_outputs(c) * (levels(c.terms_max) - np.log2(terms)) * total,
+        "constant.packed_sum": constant * inside * c.sum_adders * (product_mean + 2),
+        "window.exact": c.conv * ((rom > 0) | (c.zeros_frac < 1)) * (_window_bits(c) + _position_bits(c) + 1),
         **_simple_ff(c),
     }
 
@@ -243,6 +225,23 @@ def ff_features(c: CircuitColumns) -> Features:
 def _window_bits(c: CircuitColumns) -> Array:
     pixel = c.channels * c.input_bits
     return c.kernel * c.rows * pixel + (1 - c.block) * (c.rows - 1) * pixel
+
+
+def mean_terms(c: CircuitColumns) -> Array:
+    """Mean weights other than zero of the neurons that have any."""
+    return c.sum_adders / np.maximum(used_outputs(c), 1) + 1
+
+
+def mean_product_bits(c: CircuitColumns) -> Array:
+    """Mean width of the products that a neuron sums."""
+    return c.input_bits + np.maximum(c.sum_bits - np.log2(mean_terms(c)), 0)
+
+
+def product_nodes(c: CircuitColumns) -> Array:
+    """Registers of a product by shift and add: as many a level as sums are left, over the levels of the longest constant."""
+    digits = c.product_adders / np.maximum(c.odd_constants, 1) + 1
+    steps = levels(c.digits_max)
+    return sum((steps >= level) * np.maximum(digits / 2**level, 1) for level in range(1, int(np.max(steps, initial=0)) + 1))
 
 
 def _position_bits(c: CircuitColumns) -> Array:
@@ -258,8 +257,8 @@ def _simple_ff(c: CircuitColumns) -> Features:
         "da.exact": da * (used_inputs(c) * (c.input_bits - c.later) + da_stages(c) + 1),
         "da.output": da * _da_outputs(c),
         "da.stage": da * _da_cuts(c),
-        "table.exact": c.of("table") * (lanes + (1 - c.block) * c.n_in * c.weight_bits + 2),
-        "relu.exact": c.of("relu") * (lanes + c.n_in * (c.acc_bits - 1) + 2),
+        "table.exact": c.of("table") * (lanes + (1 - c.block) * c.n_in * (c.weight_bits - 1) + 2),
+        "relu.exact": c.of("relu") * (lanes + c.n_in * (c.acc_bits - 1 + (c.input_bits > c.acc_bits)) + 2),
         "tree.exact": c.of("add", "maxpool") * (lanes * c.n_out + levels(c.n_in) + 1) + c.n_out * tree,
     }
 
@@ -311,24 +310,19 @@ def _da_outputs(c: CircuitColumns) -> Array:
     return used_outputs(c) * np.where(c.hidden > 0, c.input_bits - 1, whole)
 
 
-def multiplier_luts(a_bits: Array, b_bits: Array) -> Array:
-    """LUTs of a signed multiplier outside DSP blocks; fitted to 24 multipliers of 4 to 8 by 2 to 8 bits, synthesised alone (within 6)."""
-    small = np.minimum(a_bits, b_bits)
-    return np.maximum(2.621 * a_bits * b_bits - 3.085 * (a_bits + b_bits) + 1.343 * small + 2.63, a_bits)
-
-
 def lut_features(c: CircuitColumns) -> Features:
     """What takes LUTs, by purpose."""
     u, rom, constant = unrolled(c), c.rom_fed, c.constant
     in_dsp = dsp(c) > 0
     inside = (c.packed > 0) & in_dsp
+    changing = np.where(rom > 0, c.rom_bits / np.maximum(u.multipliers * c.weight_bits, 1), 1)
     chosen, accumulator, grouped = rom * u.fan_in * c.input_bits, rom * u.outputs * c.acc_bits, u.groups > 1
     tree = rom * u.outputs * tree_bits(u.fan_in, c.input_bits + c.weight_bits, c.acc_bits)[1]
     return {
         "rom.mux": chosen * np.where(u.steps <= 4, u.steps > 1, (u.steps - 1) / 3),
         "rom.mux_deep": chosen * (u.steps > 12) * (u.steps - 1) / 3,
         "rom.words": rom * (1 - c.block) * c.rom_columns * np.ceil(c.reuse / ROM_WORDS),
-        "rom.product": rom * ~in_dsp * u.multipliers * multiplier_luts(c.input_bits, c.weight_bits),
+        "rom.product": rom * ~in_dsp * u.multipliers * multiplier_luts(c.input_bits, c.weight_bits) * changing,
         "rom.tree": tree * ~inside,
         "rom.packed_tree": tree * inside,
         "rom.accumulator": accumulator * ~(inside & (u.fan_in <= 1)),
@@ -337,12 +331,14 @@ def lut_features(c: CircuitColumns) -> Features:
         "rom.output": rom * c.relu * c.n_out * ~grouped,
         "rom.group": rom * u.groups * grouped,
         "rom.counter": rom * levels(c.reuse),
+        "rom.exact": rom * (7 + 2 * levels(u.fan_in) + grouped * (4 + levels(u.fan_in))),
         "rom.one": rom,
         "constant.product": constant * (1 - c.dsp) * c.product_adders * c.input_bits,
         "constant.product_weight": constant * (1 - c.dsp) * c.product_adders * c.weight_bits,
-        "constant.sum": constant * c.sum_adders * c.input_bits,
-        "constant.sum_weight": constant * c.sum_adders * c.weight_bits,
-        "constant.output": constant * c.n_out * c.acc_bits,
+        "constant.sum": constant * ~inside * c.sum_adders * (mean_product_bits(c) + 1),
+        "constant.packed_sum": constant * inside * c.sum_adders * (mean_product_bits(c) + 1),
+        "constant.output": constant * used_outputs(c) * np.minimum(c.input_bits + c.sum_bits + 1, c.acc_bits),
+        "constant.exact": constant * (_core_cycles(c) - 1),
         "constant.one": constant,
         "window.one": c.conv,
         "window.counter": c.conv * _position_bits(c),
@@ -351,22 +347,18 @@ def lut_features(c: CircuitColumns) -> Features:
 
 
 def _simple_lut(c: CircuitColumns) -> Features:
-    da = c.of("dense_da")
-    add = tree_bits(c.n_in, c.input_bits, np.inf)[1] * c.of("add")
+    da, cut = c.of("dense_da"), c.input_bits - c.acc_bits
     return {
         "da.adders": da * shared_adders(c) * (c.input_bits - c.later + SHARING_WEIGHT * c.weight_bits),
         "da.output": da * used_outputs(c) * (c.input_bits - c.later + c.weight_bits),
         "da.hidden": da * c.hidden * c.n_out * c.input_bits,
+        "da.exact": da * (da_stages(c) + 1),
         "da.one": da,
-        "table.words": c.of("table") * (1 - c.block) * c.n_in * c.weight_bits * 2.0 ** np.maximum(c.input_bits - 6, 0),
-        "relu.bits": c.of("relu") * c.n_in * (c.acc_bits - 1) * (c.input_bits > c.acc_bits),
-        "relu.over": c.of("relu") * c.n_in * (c.input_bits > c.acc_bits),
-        "relu.one": c.of("relu"),
-        "add.bits": c.n_out * add,
+        "table.exact": c.of("table") * (2 + (1 - c.block) * c.n_in * (c.weight_bits - 1) * 2.0 ** np.maximum(c.input_bits - 6, 0)),
+        "relu.exact": c.of("relu") * (2 + c.n_in * (cut > 0) * (c.acc_bits - 1 + np.ceil(cut / 6))),
+        "add.exact": c.of("add") * (c.n_out * tree_bits(c.n_in, c.input_bits, np.inf)[1] + levels(c.n_in) + 1),
+        "maxpool.exact": c.of("maxpool") * (levels(c.n_in) + 1),
         "maxpool.bits": c.of("maxpool") * c.n_out * (c.n_in - 1) * c.input_bits,
-        "add.one": c.of("add"),
-        "maxpool.one": c.of("maxpool"),
-        "table.one": c.of("table"),
     }
 
 

@@ -1,0 +1,41 @@
+"""What trees, ROMs and multipliers take in Yosys: counts that the circuits of stage `yosys` share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.arrays import Array
+
+
+def levels(count: Array) -> Array:
+    """Depth of a binary tree over `count` leaves."""
+    return np.ceil(np.log2(np.maximum(count, 1)))
+
+
+def tree_bits(leaves: Array, bits: Array, limit: Array) -> tuple[Array, Array]:
+    """Register bits and LUTs of a registered tree of `leaves` numbers of `bits` bits, one bit wider a level up to `limit`.
+
+    A number that is left over in a level is handed on in its own width.
+    """
+    shape = np.broadcast_shapes(np.shape(leaves), np.shape(bits), np.shape(limit))
+    registers = adders = np.zeros(shape)
+    left, last = np.broadcast_to(np.asarray(leaves, dtype=float), shape), np.minimum(bits, limit)
+    for level in range(1, int(np.max(levels(leaves), initial=0)) + 1):
+        width, pairs, odd = np.minimum(bits + level, limit), np.floor(left / 2), left % 2 > 0
+        registers = registers + np.where(left > 1, pairs * width + odd * last, 0.0)
+        adders = adders + pairs * np.minimum(bits + level - 1, limit)
+        last, left = np.where(odd, last, width), np.ceil(left / 2)
+    return registers, adders
+
+
+def expected_rom(bits: Array, words: Array) -> tuple[Array, Array]:
+    """`rom_bits` and `rom_columns` of a ROM of `words` random words of `bits` bits."""
+    patterns = 2.0 ** np.minimum(words, 50)
+    distinct = np.where(words < 30, -patterns * np.expm1(bits * np.log1p(-1 / patterns)), bits)
+    return bits * (1 - 2 / patterns), distinct * (1 - 2 / patterns)
+
+
+def multiplier_luts(a_bits: Array, b_bits: Array) -> Array:
+    """LUTs of a signed multiplier outside DSP blocks; fitted to 24 multipliers of 4 to 8 by 2 to 8 bits, synthesised alone (within 6)."""
+    small = np.minimum(a_bits, b_bits)
+    return np.maximum(2.621 * a_bits * b_bits - 3.085 * (a_bits + b_bits) + 1.343 * small + 2.63, a_bits)
