@@ -87,7 +87,7 @@ def _phases(estimate: Estimate) -> Iterable[str]:
         yield _section(
             f"{label}pipeline".capitalize(),
             timeline(e) if e.cost.row_resources else "",
-            "Cycles from the first input to the last output of a layer.",
+            "Cycles of a layer; pale: it waits for what streams in.",
         )
         yield _section(f"{label}instances".capitalize(), instance_table(e))
         yield _section(f"{label}kernels".capitalize(), layer_table(e.layers))

@@ -55,7 +55,7 @@ def _stack(e: Estimate, name: str, top: float, scale: float) -> Iterator[str]:
 
 def timeline(e: Estimate) -> str:
     """When each instance works on one inference, from its first input to its last output."""
-    spans = [(layer, start, end) for layer, start, end in _spans(e) if end > start]
+    spans = [span for span in _spans(e) if span[2] > span[1]]
     if not spans:
         return ""
     total = max(end for _, _, end in spans)
@@ -65,29 +65,25 @@ def timeline(e: Estimate) -> str:
 
 
 def _spans(e: Estimate) -> Iterator[tuple[Layer, float, float]]:
-    """Layer, first and last cycle: one after the other, but those that stream work while the slowest of them does."""
-    streams = [layer for layer in e.layers if layer.extra.get("streams")]
+    """Layer, first and last cycle: one after the other; what streams works on until the slowest layer before it is done."""
     at = 0.0
     for layer in e.layers:
         cycles = layer.extra.get("cycles", 0.0)
-        if layer in streams:
-            yield layer, at, at + cycles
-        else:
-            start = max([at, *(s.extra.get("cycles", 0.0) for s in streams)])
-            yield layer, start, start + cycles
-            at = start + cycles
+        start = 0.0 if layer.extra.get("streams") else at
+        at = max(at, start + cycles)
+        yield layer, start, at if cycles else start
 
 
 def _span(e: Estimate, layer: Layer, start: float, end: float, top: float, scale: float) -> Iterator[str]:
-    hue = e.layers.index(layer) % HUES
-    time = format_si(layer.latency_s, "s")
-    tip = escape(
-        f"{layer.name} ({layer.kind})\n{end - start:,.0f} cycles, {time}\ninterval {layer.extra.get('interval_cycles', 0):,.0f} cycles"
-    )
+    hue, cycles = e.layers.index(layer) % HUES, layer.extra.get("cycles", 0.0)
+    interval = f"interval {layer.extra.get('interval_cycles', 0):,.0f} cycles"
+    tip = escape(f"{layer.name} ({layer.kind})\n{cycles:,.0f} cycles, {format_si(layer.latency_s, 's')}\n{interval}")
     yield svg.text(222, top + 15, layer.name, "end", "name")
-    width = max((end - start) * scale, 1.5)
-    yield f'<rect class="bar l{hue}" x="{230 + start * scale:.1f}" y="{top + 4}" width="{width:.1f}" height="14" data-tip="{tip}"/>'
-    yield svg.text(236 + end * scale, top + 15, f"{end - start:,.0f}", "start")
+    for first, kind in ((start, "waits"), (end - cycles, "")):
+        width = max((end - first) * scale, 1.5)
+        place = f'x="{230 + first * scale:.1f}" y="{top + 4}" width="{width:.1f}" height="14"'
+        yield f'<rect class="bar l{hue} {kind}" {place} data-tip="{tip}"/>'
+    yield svg.text(236 + end * scale, top + 15, f"{cycles:,.0f}", "start")
 
 
 def _legend(layers: Sequence[Layer]) -> str:

@@ -89,7 +89,7 @@ def resource(estimate: Estimate, name: str) -> str:
     item, given = estimate.cost.resources[name], estimate.resource_intervals.get(name)
     used, available = float(item.used), float(item.available)
     words = f"{used:,.0f} of {available:,.0f}" + (f", {percent(used / available)}" if available else "")
-    if given is None or given.low is None or given.high is None:
+    if given is None or given.low is None or given.high is None or not used:
         return words
     return f"{words}   {given.low:,.0f} to {given.high:,.0f} ({100 * given.level:.0f} %)"
 
