@@ -186,6 +186,17 @@ def test_a_missing_tool_says_what_provides_it(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "o").exists()
 
 
+def test_a_table_of_other_columns_is_not_touched(tmp_path: Path):
+    (tmp_path / "designs.csv").write_text("name,luts\n", encoding="utf-8")
+    with pytest.raises(InputError, match="has columns of another kind or version; move it away, or choose another --out"):
+        build.build(some_jobs(1), out=tmp_path, worker=fake, stream=io.StringIO())
+
+
+def test_a_missing_package_says_where_to_get_it():
+    with pytest.raises(tools.ToolMissing, match="the Python package no_such_package is not installed; get it by pip install no_such"):
+        tools.need_package("no_such_package")
+
+
 def test_programs_that_fail_or_hang_say_so():
     with pytest.raises(tools.ToolFailed, match="sh: exit status 3: bad"):
         tools.run(["/bin/sh", "-c", "echo bad; exit 3"], timeout_s=10)

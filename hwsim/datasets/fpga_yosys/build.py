@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from hwsim.datasets.fpga_yosys import conv, da, dense, elementwise, simulate, synthesise, tools
 from hwsim.datasets.fpga_yosys.design import Design, expected, lanes, stimuli
 from hwsim.datasets.fpga_yosys.statistics import statistics
-from hwsim.errors import HwsimError
+from hwsim.errors import HwsimError, InputError
 
 STREAM = 16
 """Vectors of a simulation."""
@@ -127,7 +127,11 @@ COLUMNS = (
 
 
 class Table:
-    """A CSV file that grows by whole lines."""
+    """A CSV file that grows by whole lines; half a line, from a build that was killed, is dropped.
+
+    Raises:
+        InputError: the file has other columns.
+    """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path, self.columns = path, tuple(columns)
@@ -135,7 +139,10 @@ class Table:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(",".join(self.columns) + "\n", encoding="utf-8")
-        elif not (text := path.read_text(encoding="utf-8")).endswith("\n"):
+        text = path.read_text(encoding="utf-8")
+        if text.partition("\n")[0] != ",".join(self.columns):
+            raise InputError(f"{path} has columns of another kind or version; move it away, or choose another --out")
+        if not text.endswith("\n"):
             path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
 
     def rows(self) -> list[dict[str, str]]:

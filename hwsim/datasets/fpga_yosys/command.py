@@ -32,6 +32,8 @@ def command(out: Path, family: str, limit: int | None, workers: int, seed: int, 
     try:
         for tool in ("yosys", "verilator", "g++", *(["nextpnr-ecp5"] if any(job.timing for job in listed) else [])):
             tools.find(tool)
+        if any(job.design.template.endswith("_da") for job in listed):
+            tools.need_package("da4ml")
         made, failed = build.build(listed, out=out, workers=workers, keep=keep)
     except HwsimError as error:
         raise click.ClickException(str(error)) from None

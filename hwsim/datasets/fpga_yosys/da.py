@@ -13,7 +13,7 @@ import numpy as np
 
 from hwsim.datasets.fpga_yosys import dense as rom
 from hwsim.datasets.fpga_yosys.design import Design, integers, wrap
-from hwsim.datasets.fpga_yosys.tools import ToolMissing
+from hwsim.datasets.fpga_yosys.tools import need_package
 
 CUTOFF = 4
 """Adders in a row that da4ml puts between two registers."""
@@ -87,11 +87,10 @@ def _width(design: Design) -> int:
 
 
 def _layer(design: Design, n: int, weights: np.ndarray, bias: np.ndarray, folder: Path, *, last: bool) -> Layer:
-    try:
-        from da4ml.codegen.rtl.rtl_model import RTLModel
-        from da4ml.types import minimal_kif
-    except ImportError:
-        raise ToolMissing("distributed arithmetic needs the Python package da4ml; get it by pip install da4ml") from None
+    need_package("da4ml")
+    from da4ml.codegen.rtl.rtl_model import RTLModel
+    from da4ml.types import minimal_kif
+
     logic = _trace(design, weights, bias, signed=n == 0, last=last)
     model = RTLModel(logic, f"core{n}", folder, latency_cutoff=CUTOFF)
     model.write()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -57,10 +59,31 @@ def find(tool: str) -> str:
 
 @cache
 def version(tool: str) -> str:
-    """What the program calls itself, such as `Yosys 0.23`."""
-    text = run([find(tool), "-V" if tool == "yosys" else "--version"], timeout_s=300).output.strip().splitlines()
-    words = (text[0] if text else tool).replace('"', "").replace(",", " ").split(" (")[0].split()
-    return " ".join(words[:2] if tool != "nextpnr-ecp5" else ["nextpnr-ecp5", words[-1]])
+    """Name and version of the program, such as `Yosys 0.70`."""
+    said = run([find(tool), "-V" if tool == "yosys" else "--version"], timeout_s=300).output.strip()
+    return version_in(said, tool)
+
+
+def version_in(said: str, tool: str) -> str:
+    """Name and version from what a program says of itself.
+
+    >>> version_in("Yosys 0.23 (git sha1 7ce5011c24b)", "yosys")
+    'Yosys 0.23'
+    >>> version_in('"nextpnr-ecp5" -- Next Generation Place and Route (Version nextpnr-0.11)', "nextpnr-ecp5")
+    'nextpnr-ecp5 0.11'
+    """
+    found = re.search(r"Version (?:nextpnr-)?([^\s()]+)", said)
+    return f"{tool} {found[1]}" if found else " ".join((said.splitlines() or [tool])[-1].split()[:2])
+
+
+def need_package(name: str) -> None:
+    """Complain where a Python package is absent.
+
+    Raises:
+        ToolMissing: it is not installed.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise ToolMissing(f"the Python package {name} is not installed; get it by pip install {name}")
 
 
 def run(command: Sequence[str], *, timeout_s: float, folder: Path | None = None, feed: str = "") -> Ran:
