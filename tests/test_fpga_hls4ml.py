@@ -8,8 +8,10 @@ import os
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hwsim.frontends.hls4ml_model import FRONTEND as MODEL_GRAPHS
@@ -314,3 +316,59 @@ def test_torch_modules_equal_those_of_hls4ml(name: str, io_type: str, conversion
         assert {k: layer.precision[k] for k in formats} == formats
         assert layer.reuse_factor == theirs.get_attr("reuse_factor", 1)
         assert layer.out_shape == tuple(theirs.get_output_variable().shape)
+
+
+def _qonnx(r: random.Random, path: Path) -> Any:
+    """A network of Quant, MatMul, Add and Relu nodes with scales that are powers of two."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    values, nodes = np.random.default_rng(r.randint(0, 9999)), []
+    stored: list[Any] = []
+
+    def constant(array: Any) -> str:
+        stored.append(numpy_helper.from_array(np.asarray(array, dtype=np.float32), f"c{len(stored)}"))
+        return stored[-1].name
+
+    def node(kind: str, inputs: list[str], **options: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, [f"t{len(nodes)}"], name=f"{kind}_{len(nodes)}", **options))
+        return nodes[-1].output[0]
+
+    def quantised(x: str, bits: int, places: int, *, signed: int = 1) -> str:
+        options = {"signed": signed, "narrow": 0, "rounding_mode": "ROUND", "domain": "qonnx.custom_op.general"}
+        return node("Quant", [x, constant(2.0**-places), constant(0), constant(bits)], **options)
+
+    first = size = r.randint(4, 16)
+    x = quantised("inputs", 8, 5)
+    for _ in range(r.randint(1, 3)):
+        size, before = r.randint(3, 12), size
+        x = node("MatMul", [x, quantised(constant(values.normal(size=(before, size))), r.choice([4, 6]), 3)])
+        x = node("Add", [x, quantised(constant(values.normal(size=size)), 6, 3)]) if r.random() < 0.7 else x
+        x = quantised(node("Relu", [x]), 6, 3, signed=0) if r.random() < 0.7 else x
+    sizes = {"inputs": first, x: size}
+    given, made = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, s]) for n, s in sizes.items())
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
+    graph = helper.make_graph(nodes, "quantised", [given], [made], stored)
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_qonnx_files_equal_those_of_hls4ml(seed: int, tmp_path: Path) -> None:
+    """Classes and widths; hls4ml keeps the rounding of weights, which costs nothing, and names layers its own way."""
+    cleanup = pytest.importorskip("qonnx.util.cleanup", reason="qonnx is not installed")
+    from qonnx.core.modelwrapper import ModelWrapper
+
+    from hwsim.frontends.onnx import FRONTEND as ONNX
+
+    path = tmp_path / "clean.onnx"
+    _qonnx(random.Random(seed), tmp_path / "raw.onnx")
+    cleanup.cleanup(str(tmp_path / "raw.onnx"), out_file=str(path))
+    wrapped = ModelWrapper(str(path))
+    config = hls4ml.utils.config.config_from_onnx_model(wrapped, granularity="name", backend="Vitis")
+    reference = hls4ml.converters.convert_from_onnx_model(wrapped, hls_config=config, backend="Vitis", output_dir="unused")
+    auto = {"default": "fixed<16,6>", **dict.fromkeys(("result", "accum", "weight", "bias", "scale"), "auto")}
+    graph = ONNX.load(path, batch=None, seq_len=None, dims={}, allow_unsupported=False)
+    layers = build(graph, {"Model": {"Precision": auto}}, keep_inputs=True)
+    assert [x.kind for x in layers] == [x.class_name for x in reference.get_layers()]
+    for layer, theirs in zip(layers, reference.get_layers(), strict=True):
+        formats = {k.removesuffix("_t"): parse(str(t.precision)).plain for k, t in theirs.types.items() if k != "index_t"}
+        assert {k: layer.precision[k].plain for k in formats} == formats

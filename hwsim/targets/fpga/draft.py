@@ -130,8 +130,8 @@ class Design:
         """Formats of all variables of a layer as the configuration and the source give them."""
         names = VARIABLES.get(draft.kind, ("result",))
         draft.types = {v: self._declared(draft, v) for v in names}
-        if not draft.use_bias and "bias" in draft.types:
-            draft.types["bias"] = NO_BIAS
+        if not draft.use_bias and "bias" in draft.types and self.graph.attrs.get("frontend") != "onnx":
+            draft.types["bias"] = NO_BIAS  # of ONNX files hls4ml stores zeros instead, in the configured format
         for variable, default in TABLES.get(draft.kind, {}).items():
             draft.types[variable] = self._table(draft, variable, default)
         draft.types.update(FIXED.get(draft.kind, {}))
