@@ -20,7 +20,7 @@ from hwsim.datasets.fpga_yosys.design import Design, expected, integers, stimuli
 from hwsim.errors import DataMissing, InputError, UnknownName
 from hwsim.targets.fpga.calibrate import fitting
 from hwsim.targets.fpga.calibrate import yosys as calibrate
-from hwsim.targets.fpga.stages import yosys
+from hwsim.targets.fpga.stages import arithmetic, yosys
 
 SMALL = Design("dense_resource", 4, 2, 5, 4, reuse=4, acc_bits=12, relu=True, seed=3)
 SIMULATED = (
@@ -254,6 +254,14 @@ def test_structure_decides_cycles_and_dsp(labels: calibrate.Labels, metric: str)
 @pytest.mark.parametrize("metric", ["lut", "ff"])
 def test_logic_is_predicted_for_shapes_left_out(labels: calibrate.Labels, metric: str):
     assert fitting.smape(labels.measured[metric], calibrate.left_out(labels, metric)) <= 12
+
+
+@pytest.mark.parametrize(
+    ("bits", "ultrascale", "seven"),
+    [((18, 18), 1, 1), ((18, 26), 1, 2), ((20, 20), 2, 2), ((26, 26), 2, 4), ((32, 32), 4, 4), ((36, 36), 6, 6)],
+)
+def test_wide_products_take_several_dsp_blocks(bits: tuple[int, int], ultrascale: int, seven: int):
+    assert (arithmetic.dsp_tiles(*bits, long_side=27), arithmetic.dsp_tiles(*bits, long_side=25)) == (ultrascale, seven)
 
 
 def test_validation_rows_are_columns_of_one_length(labels: calibrate.Labels):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.arrays import Array
-from hwsim.targets.fpga.stages.arithmetic import levels, multiplier_luts, tree_bits
+from hwsim.targets.fpga.stages.arithmetic import dsp_tiles, levels, multiplier_luts, tree_bits
 
 TEMPLATES = ("dense_resource", "dense_latency", "conv1d", "conv2d", "dense_da", "table", "relu", "add", "maxpool")
 """Template of a row, by its code."""
@@ -167,7 +167,8 @@ def _windows(c: CircuitColumns) -> tuple[Array, Array]:
 def dsp(c: CircuitColumns) -> Array:
     """DSP blocks: multipliers whose product is wide enough, or different odd constants of each input."""
     wide = (_product_bits(c) >= DSP_PRODUCT_BITS) & (c.dsp > 0)
-    return np.where(wide, c.rom_fed * unrolled(c).multipliers + c.constant * c.odd_constants, 0.0)
+    tiles = dsp_tiles(c.input_bits, c.weight_bits, long_side=np.where(c.packed > 0, 25, 27))
+    return np.where(wide, tiles * (c.rom_fed * unrolled(c).multipliers + c.constant * c.odd_constants), 0.0)
 
 
 def _product_bits(c: CircuitColumns) -> Array:
