@@ -199,6 +199,29 @@ def test_attention_is_two_products_and_a_softmax() -> None:
     assert [(x.n_in, x.n_out) for x in (layers[0], layers[2])] == [(4, 5), (5, 4)]
 
 
+def test_multi_head_attention_of_keras_is_seven_layers() -> None:
+    settings = {"num_heads": 2, "key_dim": 4, "value_dim": 4, "name": "mha", "use_bias": True}
+    shape = [None, 6, 8]
+    tensor = {"class_name": "__keras_tensor__", "config": {"shape": shape, "dtype": "float32", "keras_history": ["x0", 0, 0]}}
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x0", "batch_shape": shape}, "name": "x0", "inbound_nodes": []},
+        {
+            "class_name": "MultiHeadAttention",
+            "config": settings,
+            "name": "mha",
+            "build_config": {"shapes_dict": {"query_shape": shape, "value_shape": shape}},
+            "inbound_nodes": [{"args": [tensor, tensor], "kwargs": {}}],
+        },
+    ]
+    model = {"name": "m", "layers": layers, "input_layers": [["x0", 0, 0]], "output_layers": [["mha", 0, 0]]}
+    found = build(load({"class_name": "Functional", "config": model}))
+    assert kinds(found) == [
+        ("mha_query", "EinsumDense"), ("mha_key", "EinsumDense"), ("mha_value", "EinsumDense"), ("mha_QK", "Einsum"),
+        ("mha_softmax", "Softmax"), ("mha_aV", "Einsum"), ("mha_output", "EinsumDense"),
+    ]  # fmt: skip
+    assert found[-1].out_shape == (6, 8)
+
+
 def test_operators_that_cannot_be_are_listed_together() -> None:
     b = GraphBuilder("no")
     x = b.input("x", (1, 4, 8, 8))

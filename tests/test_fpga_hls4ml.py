@@ -147,6 +147,7 @@ def differences(layers: tuple[HlsLayer, ...], reference: Any) -> Iterator[str]:
             facts["strategy"] = (layer.strategy, STRATEGIES.get(strategy, strategy))
         if "Conv" in layer.kind:
             facts["implementation"] = (layer.implementation, theirs.get_attr("implementation"))
+        if "Conv" in layer.kind or layer.kind == "EinsumDense":
             factor = theirs.get_attr("parallelization_factor", layer.parallelization_factor)
             facts["parallelization_factor"] = (layer.parallelization_factor, factor)
         for name, kind in theirs.types.items():

@@ -1,4 +1,4 @@
-"""Layers of the source that are several nodes of a graph and one layer of hls4ml: EinsumDense and Dot."""
+"""Layers of the source that are several nodes of a graph: EinsumDense, Dot, MultiHeadAttention; what only moves axes is no layer there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import prod
 from hwsim.graph import Node
 from hwsim.targets.fpga.translate import Translator, Value, formats
 
-COMPOSED = ("EinsumDense", "QEinsumDense", "Dot")
+COMPOSED = ("EinsumDense", "QEinsumDense", "Dot", "MultiHeadAttention")
 
 
 def helper(t: Translator, node: Node) -> bool:
@@ -16,7 +16,7 @@ def helper(t: Translator, node: Node) -> bool:
     if t.graph.attrs.get("layer_classes", {}).get(name) not in COMPOSED:
         return False
     data = next(i for i in node.inputs if t.is_data(i))
-    t.rename(node, Value(t.values[data].tensor, tuple(range(len(t.shape(node.outputs[0]))))))
+    t.rename(node, Value(t.laid_out(data).tensor, tuple(range(len(t.shape(node.outputs[0]))))))
     return True
 
 
@@ -32,14 +32,14 @@ def einsum_dense(t: Translator, node: Node) -> None:
     shape, _ = _result(t, node)
     data, weight = node.inputs[:2]
     stored = t.graph.tensors[weight].shape
-    value = t.values[data]
-    weights = {"weight": weight}
+    value = t.laid_out(data)
+    weights: dict[str, str] = dict(zip(("weight", "bias"), node.inputs[1:], strict=False))
     facts = {"n_in": stored[-1], "n_out": stored[-2], "operation": "einsum", "weights": weights, "quantised": formats(t, weights)}
     t.add(node, "EinsumDense", [value], shape=shape, axes=tuple(range(len(t.shape(node.outputs[0])))), **facts)
 
 
 def dot(t: Translator, node: Node) -> None:
     """The inner product of two vectors."""
-    a, b = (t.values[i] for i in node.inputs)
+    a, b = (t.laid_out(i) for i in node.inputs)
     count = prod(t.design.shape_of(a.tensor))
     t.add(node, "Dot", [a, b], shape=(1,), n_in=count, n_out=1, operation="dot1d", axes=tuple(range(len(t.shape(node.outputs[0])))))

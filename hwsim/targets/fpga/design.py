@@ -81,6 +81,9 @@ def _initialise(design: Design, draft: Draft) -> None:
         draft.implementation = "encoded" if encoded else "linebuffer"
     if "Conv" in draft.kind:
         draft.parallelization_factor = _parallel(design, draft)
+    elif draft.kind in ("EinsumDense", "Einsum"):
+        rows = prod(draft.shape) // draft.n_out if draft.kind == "EinsumDense" else prod(draft.shape[-2:-1])
+        draft.parallelization_factor = int(config.attribute(draft.name, draft.kind, "parallelization_factor", rows))
 
 
 def _strategy(design: Design, draft: Draft) -> str:

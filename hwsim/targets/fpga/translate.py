@@ -67,7 +67,7 @@ class Translator:
                 self._pass_through(output)
         if self.missing:
             raise UnsupportedOp(self.missing, where=f"{self.graph.name} on an FPGA through hls4ml")
-        self.design.outputs = list(dict.fromkeys(self._as_laid(name).tensor for name in self.graph.outputs))
+        self.design.outputs = list(dict.fromkeys(self.values[name].tensor for name in self.graph.outputs))
 
     def _pass_through(self, tensor: str) -> None:
         """Layers of the source that do nothing (Dropout): linear activations, which stay where they change a format."""
@@ -136,8 +136,14 @@ class Translator:
 
     def value(self, tensor: str, axes: tuple[int, ...] | None = None) -> Value:
         """A tensor with these axes (by default as it is), transposed where it has others."""
-        value = self.values[tensor]
+        value = self.laid_out(tensor)
         return value if axes is None or value.axes == axes else self._transposed(tensor, value, axes)
+
+    def laid_out(self, tensor: str) -> Value:
+        """A tensor as it is, whatever its axes."""
+        if tensor not in self.values:
+            raise NotPossibleError(f"reads the stored tensor {tensor!r} as data; hls4ml has none. Compute with it before, or leave it out")
+        return self.values[tensor]
 
     def plain(self, tensor: str) -> Value:
         """A tensor in the order of the graph."""
@@ -146,9 +152,6 @@ class Translator:
     def image(self, tensor: str) -> Value:
         """A channels-first tensor in channels last."""
         return self.value(tensor, image_axes(len(self.shape(tensor))))
-
-    def _as_laid(self, tensor: str) -> Value:
-        return self.values[tensor]
 
     def _transposed(self, tensor: str, value: Value, axes: tuple[int, ...]) -> Value:
         """A Transpose layer that brings the axes of the graph to where `axes` wants them."""

@@ -93,7 +93,7 @@ def _global_pool(t: Translator, node: Node, operation: str) -> None:
 
 
 def global_pool(t: Translator, node: Node, operation: str, *, keep: bool) -> None:
-    """A pooling over all pixels; hls4ml gives a vector whether the pixel axes stay or not."""
+    """A pooling over all pixels to a vector; the pixel axes stay only where a reader needs them, which hls4ml has no code for yet."""
     shape = t.shape(node.inputs[0])
     dims = len(shape) - 1
     if dims not in (1, 2):
@@ -103,10 +103,16 @@ def global_pool(t: Translator, node: Node, operation: str, *, keep: bool) -> Non
         f"GlobalPooling{dims}D",
         [t.image(node.inputs[0])],
         axes=image_axes(dims + 1) if keep else None,
-        shape=(shape[0],),
+        shape=((1,) * dims if keep and _needs_pixels(t, node.outputs[0]) else ()) + (shape[0],),
         operation=operation,
         kernel=tuple(shape[1:]),
         stride=tuple(shape[1:]),
         n_in=shape[0],
         n_out=shape[0],
     )
+
+
+def _needs_pixels(t: Translator, tensor: str) -> bool:
+    """Whether some reader wants more than the vector."""
+    readers = t.graph.consumers.get(tensor, ())
+    return any(len(t.shape(r.outputs[0])) > 1 and not (r.kind == "transpose" and not _needs_pixels(t, r.outputs[0])) for r in readers)

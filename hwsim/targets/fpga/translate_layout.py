@@ -17,9 +17,9 @@ LAST = ("keras", "hls4ml", "wa_hls4ml")
 def reshape(t: Translator, node: Node) -> None:
     """Reshape; nothing where only axes of size 1 come or go after global pooling, or where the batch axis alone changes."""
     source, target = t.shape(node.inputs[0]), t.shape(node.outputs[0])
-    value = t.values[node.inputs[0]]
+    value = t.laid_out(node.inputs[0])
     if prod(source) != prod(target):
-        raise NotPossibleError("it moves elements between samples; hls4ml has no batch axis")
+        raise NotPossibleError(f"{source} to {target}; hls4ml neither repeats elements nor moves them between samples")
     if source == target:
         return t.rename(node, value)
     kept = t.design.maker(value.tensor)
@@ -38,7 +38,7 @@ def transpose(t: Translator, node: Node) -> None:
     perm = tuple(node.attrs["perm"])
     if perm[0] != 0:
         raise NotPossibleError("it moves the batch axis; hls4ml has none")
-    value = t.values[node.inputs[0]]
+    value = t.laid_out(node.inputs[0])
     if t.source_class(node) in ("Permute", "Transpose"):
         t.add(node, "Transpose", [t.plain(node.inputs[0])], operation=str(tuple(p - 1 for p in perm[1:])))
         return
@@ -108,7 +108,7 @@ def crop(t: Translator, node: Node) -> None:
         return None
     source, target = t.shape(node.inputs[0]), t.shape(node.outputs[0])
     if source == target:
-        return t.rename(node, t.values[node.inputs[0]])
+        return t.rename(node, t.laid_out(node.inputs[0]))
     rank = len(source)
     if rank not in (2, 3) or len(target) != rank or source[0] != target[0]:
         raise NotPossibleError("a part of a tensor; hls4ml crops rows and columns of an image only")

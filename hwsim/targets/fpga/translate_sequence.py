@@ -47,7 +47,7 @@ def _last_step(t: Translator, node: Node) -> bool:
 
 def take_step(t: Translator, node: Node) -> bool:
     """One step of a recurrent layer: the layer gives out only that one, if all its readers want it."""
-    value = t.values[node.inputs[0]]
+    value = t.laid_out(node.inputs[0])
     maker = t.design.maker(value.tensor)
     if maker.kind not in ("LSTM", "GRU", "SimpleRNN", "Bidirectional") or maker.return_sequences:
         return False
