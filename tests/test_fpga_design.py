@@ -222,6 +222,21 @@ def test_multi_head_attention_of_keras_is_seven_layers() -> None:
     assert found[-1].out_shape == (6, 8)
 
 
+def test_scales_of_quantised_weights_are_a_layer() -> None:
+    quantizer = {"class_name": "quantized_bits", "config": {"bits": 6, "integer": 0, "alpha": "auto_po2"}}
+    layers = [
+        {"class_name": "InputLayer", "config": {"name": "x0", "batch_input_shape": [None, 16]}},
+        {"class_name": "QDense", "config": {"name": "d", "units": 8, "kernel_quantizer": quantizer, "bias_quantizer": None}},
+        {"class_name": "QDense", "config": {"name": "e", "units": 4, "kernel_quantizer": "quantized_bits(6, 0, alpha=1)"}},
+    ]
+    graph = load({"class_name": "Sequential", "config": {"name": "q", "layers": layers}})
+    found = build(graph, {"Model": {"Precision": AUTO}})
+    assert kinds(found) == [("d", "Dense"), ("d_alpha", "ApplyAlpha"), ("e", "Dense")]
+    assert [str(x.precision["weight"]) for x in (found[0], found[2])] == ["ap_fixed<6,1>"] * 2
+    # 16 terms of 16 x 6 bits and a bias; then a scale of 16 bits and a bias
+    assert [str(x.result) for x in found[:2]] == ["ap_fixed<27,12>", "ap_fixed<44,19>"]
+
+
 def test_operators_that_cannot_be_are_listed_together() -> None:
     b = GraphBuilder("no")
     x = b.input("x", (1, 4, 8, 8))

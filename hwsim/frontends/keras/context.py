@@ -205,6 +205,8 @@ class Importer:
         """Slope or threshold of parametrised activations by node."""
         self.dropped: dict[str, str] = {}
         """Layers that do nothing at inference, and the tensor that passes through them."""
+        self.scaled: list[str] = []
+        """Nodes whose quantised weights are multiplied by a scale of their own (`alpha` of QKeras)."""
         self._names: set[str] = set()
 
     def unique(self, name: str) -> str:

@@ -38,6 +38,7 @@ def build(found: Source, *, batch: int, seq_len: int | None, dims: Mapping[str, 
         facts["seq_len"] = seq_len
     facts |= {"parameters": importer.parameters} if importer.parameters else {}
     facts |= {"dropped": importer.dropped} if importer.dropped else {}
+    facts |= {"scaled": tuple(dict.fromkeys(importer.scaled))} if importer.scaled else {}
     if importer.layout_nodes:
         facts["layout_nodes"] = tuple(importer.layout_nodes)
     importer.builder.attrs = {"source": where, "frontend": "keras", "batch": batch, "layer_classes": importer.classes, **facts}

@@ -9,6 +9,7 @@ from typing import Any
 
 from hwsim.errors import InputError, UnsupportedOp
 from hwsim.graph import Graph, Node
+from hwsim.targets.fpga.config import Settings
 from hwsim.targets.fpga.draft import Design, Draft
 from hwsim.targets.fpga.precision import FixedPoint, parse
 
@@ -63,6 +64,8 @@ class Translator:
             except NotPossibleError as error:
                 self.missing.append((node.name, f"{node.kind} ({error})"))
                 self._stand_in(node)
+            if node.name in self.graph.attrs.get("scaled", ()):
+                self._rescale(node)
             for output in node.outputs:
                 self._pass_through(output)
         if self.missing:
@@ -77,6 +80,18 @@ class Translator:
                 shape = self.design.shape_of(value.tensor)
                 facts = {"in_shape": shape, "operation": "linear", "n_in": prod(shape), "n_out": prod(shape)}
                 self.values[tensor] = Value(self.design.add(Draft(name, "Activation", [value.tensor], shape, **facts)).name, value.axes)
+
+    def _rescale(self, node: Node) -> None:
+        """A quantiser with a scale of its own: its weights become plain numbers, and a layer behind applies scale and bias."""
+        value = self.values[node.outputs[0]]
+        before = self.design.maker(value.tensor)
+        if before.kind not in ("Dense", "Conv1D", "Conv2D"):
+            return
+        count, name = prod(before.shape), f"{node.name}_alpha"
+        self.design.config = self.design.config.with_layer(name, Settings((("default", "auto"),)))
+        facts = {"in_shape": before.shape, "n_in": count, "n_out": count, "path": node.path}
+        alpha = self.design.add(Draft(name, "ApplyAlpha", [value.tensor], before.shape, **facts))
+        self.values[node.outputs[0]] = Value(alpha.name, value.axes)
 
     def _stand_in(self, node: Node) -> None:
         """Something for the readers of a node that could not be translated, so that all such nodes are found in one go."""

@@ -99,6 +99,8 @@ def finished(c: Call, x: Value) -> Value:
 def weight_format(c: Call, key: str) -> DType | None:
     """Format of a weight under the quantiser `<key>_quantizer`."""
     found = quantizer(c.config.get(f"{key}_quantizer"), where=c.where)
+    if found is not None and found.settings.get("alpha") not in (None, 1, 1.0):
+        c.importer.scaled.append(c.name)
     return None if found is None else found.weight_format()
 
 
