@@ -79,6 +79,18 @@ SUITES = {
             "mean power of matrix products, each GPU left out",
             "write",
         ),
+        Suite(
+            "neuro-spikingformer",
+            "hwsim.datasets.spiking_counts:spikingformer_rows",
+            "J",
+            "operation-count energy of Spikingformer-8-512, layer by layer, against the authors' log",
+        ),
+        Suite(
+            "neuro-ecoformer",
+            "hwsim.datasets.spiking_counts:ecoformer_rows",
+            "J",
+            "operation-count energy of EcoFormer's table",
+        ),
         *(
             Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
             for name, rows, summary, fit in (
@@ -232,6 +244,8 @@ def _write_domains(family: str, found: Mapping[str, Any]) -> None:
 
     from hwsim import shelf
 
+    if not (shelf.checkout("targets") / family).is_dir():
+        return
     path = shelf.checkout("targets") / family / "fitted" / "validation.yaml"
     path.parent.mkdir(exist_ok=True)
     domains = yaml.safe_load(path.read_text(encoding="utf-8"))["domains"] if path.exists() else {}

@@ -119,7 +119,8 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
         (
             ["zzz"],
             2,
-            "error: no such command 'zzz'. Known: estimate, compare, targets, models, datasets, validate, calibrate, completion.\n"
+            "error: no such command 'zzz'. Known: estimate, compare, operations, targets, models, datasets, validate, calibrate, "
+            "completion.\n"
             "Try 'hwsim --help'.\n",
         ),
         (["estimate", "mlp"], 2, "error: Missing option '--on'.\nTry 'hwsim estimate --help'.\n"),

@@ -1,0 +1,138 @@
+"""Operation-count energy under the conventions of papers, firing rates, the zoo's spiking transformers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim.conventions import CONVENTIONS, convention, counted_energy_j, operation_energy
+from hwsim.errors import InputError, UnknownName
+from hwsim.rates import Rates
+
+PUBLISHED_MILLIONS = {
+    "spikingformer_8_384": 16.81,
+    "spikingformer_8_512": 29.68,
+    "spikingformer_8_768": 66.34,
+    "spikformer_8_512": 29.68,
+    "spike_driven_8_384": 16.81,
+    "spike_driven_8_512": 29.68,
+    "spike_driven_8_768": 66.34,
+    "meta_spikeformer_8_256": 15.112,
+    "meta_spikeformer_8_384": 31.334,
+    "meta_spikeformer_8_512": 55.350,
+}
+"""Parameters that the papers and their code state (Spikingformer README, arXiv:2307.01694, arXiv:2404.03663)."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED_MILLIONS)
+def test_parameters_are_the_published_ones(name: str) -> None:
+    assert hwsim.load(name).parameters / 1e6 == pytest.approx(PUBLISHED_MILLIONS[name], rel=1e-3)
+
+
+@pytest.mark.parametrize("width", [256, 384, 512])
+def test_meta_spikeformer_has_the_operations_of_its_code(width: int, data_dir: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv(data_dir / "neuro" / "spiking_transformers" / f"meta_spikeformer_8_{width}_layers.csv")
+    graph = hwsim.load(f"meta_spikeformer_8_{width}")
+    own = {n.path: graph.work_of(n).macs for n in graph.nodes if n.kind in ("conv", "linear")}
+    assert own == dict(zip(table.layer, table.dense_macs_per_timestep, strict=True))
+
+
+def test_spikingformer_is_the_log_of_its_authors(data_dir: Path) -> None:
+    pytest.importorskip("pandas")
+    from hwsim.datasets.spiking_counts import spikingformer_rows
+
+    rows = spikingformer_rows()
+    np.testing.assert_allclose(rows["predicted_j"], rows["measured_j"], rtol=1e-4)
+    assert rows["predicted_j"].sum() == pytest.approx(7.463502601886196e-3, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("multiplications", "additions", "energy_mj"), [(0.54e9, 0.56e9, 2.5), (2.03e9, 2.09e9, 9.4), (6.54e9, 6.75e9, 30.25)]
+)
+def test_ecoformer_is_its_published_table(multiplications: float, additions: float, energy_mj: float) -> None:
+    """PVTv2-B0, B1 and B3 of EcoFormer, arXiv:2209.09004."""
+    found = counted_energy_j(convention("ecoformer"), multiplications=multiplications, additions=additions)
+    assert found * 1e3 == pytest.approx(energy_mj, rel=0.01)
+
+
+def test_an_ordinary_network_is_all_multiply_accumulates() -> None:
+    graph = hwsim.load("resnet50")
+    found = operation_energy(graph, convention=convention("strict-binary"))
+    assert found.acs == 0
+    assert found.macs == pytest.approx(graph.macs, rel=0.01)
+    assert found.energy_j == pytest.approx(4.6e-12 * found.macs)
+
+
+def test_conventions_order_as_their_energies_do() -> None:
+    graph = hwsim.load("spikformer_8_384")
+    energy = {name: operation_energy(graph, convention=c).energy_j for name, c in CONVENTIONS.items()}
+    assert energy["spikformer"] < energy["strict-binary"] < energy["with-memory"]
+    assert energy["bitnet-7nm"] < energy["bitnet-45nm"] < energy["strict-binary"]
+
+
+def test_only_the_first_convolution_of_spikingformer_sees_no_spikes() -> None:
+    found = operation_energy(hwsim.load("spikingformer_8_512"), convention=convention("strict-binary"))
+    assert [layer.path for layer in found.layers if layer.macs] == ["patch_embed.proj_conv", "head"]
+
+
+def test_density_of_tensors_is_a_rate() -> None:
+    from dataclasses import replace
+
+    b = hwsim.GraphBuilder("one", timesteps=4)
+    x = b.add("neuron", [b.input("x", (1, 10))], path="lif")
+    graph = b.finish([b.add("linear", [x, b.weight((5, 10))], path="fc")])
+    plain = operation_energy(graph, convention=convention("strict-binary"))
+    assert plain.layers[0].assumed
+    known = graph.replace(tensors={n: replace(t, density=0.25) if n == x else t for n, t in graph.tensors.items()})
+    found = operation_energy(known, convention=convention("strict-binary"))
+    assert (found.layers[0].assumed, found.acs) == (False, 0.25 * 50 * 4)
+
+
+BAD_RATES: dict[str, tuple[str, str]] = {
+    "a.csv": ("layer,rate\nfc,1.5\n", "layer 'fc': the rate is 1.5; expected 0 to 1 (spikes a neuron and timestep)"),
+    "b.csv": ("layer,rate\nfc,often\n", "layer 'fc': found 'often'; expected a number"),
+    "c.csv": ("name,rate\nfc,0.1\n", "columns name, rate; expected `layer` and one of rate, firing_rate, input_rate, "),
+    "d.json": ("[1]", "found a list; expected an object of layer and rate"),
+    "e.json": ("{", "no JSON ("),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RATES)
+def test_bad_rates_say_what_and_where(name: str, tmp_path: Path) -> None:
+    text, message = BAD_RATES[name]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as found:
+        Rates.read(tmp_path / name)
+    assert message in str(found.value)
+    assert name in str(found.value)
+
+
+def test_layers_that_a_file_leaves_out_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "rates.json"
+    path.write_text(json.dumps({"patch_embed.proj_conv1": 0.2}))
+    with pytest.raises(
+        InputError, match=r"no rate for block\.0\.attn\.k_conv, block\.0\.attn\.proj_conv, .* and \d+ more; add a line a layer"
+    ):
+        operation_energy(hwsim.load("spikingformer_8_512"), convention=convention("strict-binary"), rates=Rates.read(path))
+
+
+def test_an_unknown_convention_is_refused() -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'spikformer'"):
+        convention("spikeformer")
+
+
+def test_command(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from hwsim.cli import cli
+
+    run: Any = CliRunner().invoke(cli, ["operations", "meta_spikeformer_8_384", "--convention", "strict-binary", "--json"])
+    (found,) = json.loads(run.output)
+    assert (found["timesteps"], found["convention"]) == (4, "strict-binary")
+    assert found["energy_j"] == pytest.approx(sum(layer["energy_j"] for layer in found["layers"]))
