@@ -31,6 +31,7 @@ def _recurrent(layer: HlsLayer) -> tuple[HlsLayer, ...]:
             n_out=gates * units,
             in_shape=(units,),
             precision=state,
+            reuse_factor=layer.recurrent_reuse_factor,
             inputs=(layer.name,),
         ),
         replace(step, name=f"{layer.name}.gates", kind="Activation", operation="sigmoid", in_shape=(gates * units,), inputs=(layer.name,)),

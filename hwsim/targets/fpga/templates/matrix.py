@@ -88,7 +88,7 @@ class MatrixColumns(Base):
 
 def columns(layers: Sequence[HlsLayer], *, io_stream: bool) -> MatrixColumns:
     """Columns of these layers."""
-    from hwsim.targets.fpga.reuse import ValidFactors, valid_reuse_factors
+    from hwsim.targets.fpga.reuse import ValidFactors, layer_factors
 
     known = [layer.weights for layer in layers]
     return MatrixColumns(
@@ -111,7 +111,7 @@ def columns(layers: Sequence[HlsLayer], *, io_stream: bool) -> MatrixColumns:
         zeros_frac=np.array([w.zeros_frac if w.known or w.zeros_frac > 0 else -1.0 for w in known]),
         digits=np.array([-1.0 if w.digits is None else w.digits for w in known]),
         heavy_frac=np.array([-1.0 if w.heavy_frac is None else w.heavy_frac for w in known]),
-        valid=ValidFactors.of([valid_reuse_factors(x.n_in, max(1, x.n_out // x.groups), strategy=x.strategy) for x in layers]),
+        valid=ValidFactors.of([layer_factors(x) for x in layers]),
     )
 
 
