@@ -49,3 +49,13 @@ def dsp_tiles(a_bits: Array, b_bits: Array, *, long_side: Array) -> Array:
     longer, shorter = np.maximum(a_bits, b_bits), np.minimum(a_bits, b_bits)
     more = [np.ceil(np.maximum(bits - side, 0) / (side - 1)) for bits, side in ((longer, long_side), (shorter, 18))]
     return (1 + more[0]) * (1 + more[1])
+
+
+BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+"""Bits and words of an 18 Kb block with one port to read and one to write (UG573, UG473)."""
+
+
+def block_rams(bits: Array, words: Array) -> Array:
+    """18 Kb blocks of a memory in the shape that takes fewest."""
+    counts = [np.ceil(bits / width) * np.ceil(words / depth) for width, depth in BLOCK_SHAPES]
+    return np.min(np.stack(np.broadcast_arrays(*counts)), axis=0)

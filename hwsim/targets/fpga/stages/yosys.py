@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsim.arrays import Array
-from hwsim.targets.fpga.stages.arithmetic import dsp_tiles, levels, multiplier_luts, tree_bits
+from hwsim.targets.fpga.stages.arithmetic import block_rams, dsp_tiles, levels, multiplier_luts, tree_bits
 
 TEMPLATES = ("dense_resource", "dense_latency", "conv1d", "conv2d", "dense_da", "table", "relu", "add", "maxpool")
 """Template of a row, by its code."""
@@ -23,7 +23,6 @@ DA_CUTOFF = 4
 """Adders in a row between two registers of distributed arithmetic."""
 ROM_WORDS = 64
 """Words of one bit that a LUT holds."""
-BRAM_WIDTH, BRAM_DEPTH = 36, 512
 Features = dict[str, Array]
 
 
@@ -177,9 +176,9 @@ def _product_bits(c: CircuitColumns) -> Array:
 
 def bram18(c: CircuitColumns) -> Array:
     """18 Kb blocks: the weight ROM without its constant bits, the tables, the line buffer."""
-    rom = c.rom_fed * np.ceil(np.round(c.rom_bits) / BRAM_WIDTH) * np.ceil(c.reuse / BRAM_DEPTH)
-    line = c.conv * np.ceil((c.rows - 1) * c.channels * c.input_bits / BRAM_WIDTH) * np.ceil(c.width / BRAM_DEPTH)
-    table = c.of("table") * c.n_in * np.ceil(c.weight_bits * 2.0**c.input_bits / (BRAM_WIDTH * BRAM_DEPTH))
+    rom = c.rom_fed * block_rams(np.round(c.rom_bits), c.reuse)
+    line = c.conv * block_rams((c.rows - 1) * c.channels * c.input_bits, c.width)
+    table = c.of("table") * c.n_in * block_rams(c.weight_bits, 2.0**c.input_bits)
     return c.block * (rom + line + table)
 
 
