@@ -119,7 +119,7 @@ def check(design: Design, verilog: str, *, folder: Path) -> simulate.Measured:
 COLUMNS = (
     "name", "template", "family", "stage", "n_in", "n_out", "input_bits", "weight_bits", "reuse", "acc_bits", "relu", "density",
     "rom_style", "multiplier", "kernel", "channels", "height", "width", "hidden", "seed",
-    "zeros_frac", "digits_mean", "digits_max", "digits_out_max", "terms_max", "multipliers",
+    "zeros_frac", "single_frac", "digits_mean", "digits_max", "digits_out_max", "sum_bits", "terms_max", "multipliers",
     "odd_constants", "product_adders", "sum_adders",
     "da_cost", "da_register_bits", "da_stages",
     *LABELS, "check_cpu_s", "synth_cpu_s", "timing_cpu_s", "versions",
