@@ -86,6 +86,12 @@ SUITES = {
             "operation-count energy of Spikingformer-8-512, layer by layer, against the authors' log",
         ),
         Suite(
+            "neuro-keywords",
+            "hwsim.targets.neuromorphic.calibrate.keywords:validation_rows",
+            "",
+            "energy and time of keyword spotters on a Loihi board, every second size left out of the fit of host and firing rate",
+        ),
+        Suite(
             "neuro-ecoformer",
             "hwsim.datasets.spiking_counts:ecoformer_rows",
             "J",

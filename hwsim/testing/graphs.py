@@ -73,5 +73,15 @@ def _mlp(b: GraphBuilder, x: str) -> str:
         return b.add("linear", [b.add("elementwise", [up, gate], fn="mul"), b.weight((64, 128))], path="down")
 
 
-GRAPHS: Mapping[str, Callable[..., Graph]] = {"mlp": mlp, "convnet": convnet, "transformer": transformer}
+def spiking(*, batch: int = 1) -> Graph:
+    """A convolution and two dense layers with leaky integrate-and-fire neurons, four timesteps."""
+    b = GraphBuilder("spiking", batch=batch, timesteps=4, source="hwsim.testing")
+    x = b.add("conv", [b.input("x", (batch, 2, 16, 16)), b.weight((8, 2, 3, 3))], padding=1, path="conv")
+    x = b.add("neuron", [x], path="conv_lif")
+    x = b.add("reshape", [x], path="flatten", shape=(batch, 2048))
+    x = b.add("neuron", [b.add("linear", [x, b.weight((64, 2048))], path="hidden")], path="hidden_lif")
+    return b.finish([b.add("linear", [x, b.weight((10, 64))], path="head")])
+
+
+GRAPHS: Mapping[str, Callable[..., Graph]] = {"mlp": mlp, "convnet": convnet, "transformer": transformer, "spiking": spiking}
 """Name to builder; every builder takes `batch`."""

@@ -18,7 +18,18 @@ from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, base_
 
 KINDS = frozenset({"Activation", "ParametrizedActivation", "PReLU", "HardActivation", "BatchNormalization", "ApplyAlpha", "Merge", "Dot"})
 """hls4ml's classes, apart from activations that need a table."""
-LOGIC = ("relu", "relu6", "threshold_relu", "thresholded_relu", "thresholdedrelu", "binary_tanh", "ternary_tanh", "binarytanh", "ternarytanh", "linear")
+LOGIC = (
+    "relu",
+    "relu6",
+    "threshold_relu",
+    "thresholded_relu",
+    "thresholdedrelu",
+    "binary_tanh",
+    "ternary_tanh",
+    "binarytanh",
+    "ternarytanh",
+    "linear",
+)
 """Activations that compare only."""
 SCALED = ("leaky_relu", "leakyrelu", "prelu", "hard_sigmoid", "hard_tanh", "parametrized")
 """Activations with one product by a slope."""

@@ -1,0 +1,1 @@
+"""Fits of neuromorphic boards, and the rows of their accuracy tables."""

@@ -1,0 +1,99 @@
+"""The neuromorphic family as a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hwsim import shelf
+from hwsim.cost import Cost, Program, Verdict
+from hwsim.graph import Graph
+from hwsim.quantities import Quantity
+from hwsim.targets.neuromorphic.cost import program_cost
+from hwsim.targets.neuromorphic.device import NeuroDevice
+from hwsim.targets.neuromorphic.lower import lower
+from hwsim.targets.neuromorphic.mapping import NeuroMapping
+from hwsim.units import format_si
+
+LEADING = (
+    "core_count",
+    "neurons_per_core",
+    "soma_access_j",
+    "soma_update_j",
+    "soma_spike_j",
+    "synapse_dense_j",
+    "synapse_conv_j",
+    "packet_j",
+)
+
+
+class NeuroTarget:
+    """Populations of neurons on cores."""
+
+    family = "neuromorphic"
+    mapping_options = tuple(f.name for f in fields(NeuroMapping))
+    summary = "neuromorphic chips: spiking populations on cores, energy of events, static and host power apart"
+    instance_columns: Mapping[str, str] = MappingProxyType(
+        {"neurons": "Neurons", "cores": "Cores", "synaptic_operations": "Synaptic operations"}
+    )
+    """Columns of the table of instances."""
+
+    def devices(self) -> Sequence[str]:
+        """Names on the shelf."""
+        return tuple(shelf.devices("neuromorphic"))
+
+    def device(self, name: str, /) -> NeuroDevice:
+        """A chip by name or from its YAML file.
+
+        Raises:
+            UnknownName: no such chip.
+            InputError: its file is wrong.
+        """
+        return NeuroDevice.from_shelf(name)
+
+    def mapping(self, **options: Any) -> NeuroMapping:
+        """Mapping choices from plain options.
+
+        Raises:
+            UnknownName: an option that does not exist.
+            InputError: a value out of range.
+        """
+        return NeuroMapping.of(**options)
+
+    def lower(self, graph: Graph, *, device: Any, mapping: NeuroMapping) -> Program:
+        """Connections; the same for every chip."""
+        return lower(graph, mapping)
+
+    def cost(self, program: Program, *, device: NeuroDevice, mapping: NeuroMapping) -> Cost:
+        """Pure array function of program, device and mapping."""
+        return program_cost(program, device=device, mapping=mapping)
+
+    def binding(self, cost: Cost) -> Sequence[str]:
+        """compute (synaptic operations), memory (messages that arrive) or overhead (neurons), whichever is longest."""
+        parts = cost.row_parts_s
+        names = ("compute", "memory", "overhead")
+        return [names[i] for i in np.argmax(np.stack([np.asarray(getattr(parts, n), dtype=float) for n in names]), axis=0)]
+
+    def facts(self, device: NeuroDevice, mapping: NeuroMapping) -> Mapping[str, Quantity]:
+        """Limits and event energies with their sources."""
+        return {k: device.sources[k] for k in LEADING if k in device.sources}
+
+    def highlights(self, cost: Cost, *, mapping: NeuroMapping) -> Mapping[str, str]:
+        """Timesteps and event energy, among the totals of a report."""
+        extra = {name: float(value) for name, value in cost.extra.items()}
+        parts = ", ".join(f"{n} {format_si(extra[f'{n}_j'], 'J')}" for n in ("soma", "synapse", "network"))
+        return {
+            "Timesteps": f"{extra['timesteps']:,.0f}, {format_si(extra['timestep_s'], 's')} each",
+            "Event energy": f"{format_si(extra['soma_j'] + extra['synapse_j'] + extra['network_j'], 'J')} ({parts})",
+        }
+
+    def verdict(self, program: Program, cost: Cost, *, device: NeuroDevice, mapping: NeuroMapping) -> Verdict:
+        """Whether what the chip does without published energies or times is most of the answer."""
+        missing = [n for n in ("soma_update_j", "synapse_dense_j") if float(getattr(device, n)) == 0]
+        return Verdict(
+            warnings=(f"no published {' or '.join(missing)} of {device.name}: event energy is a lower bound",) if missing else ()
+        )
