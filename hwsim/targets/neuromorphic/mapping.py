@@ -40,7 +40,9 @@ class NeuroMapping:
             if name not in known:
                 raise UnknownName("mapping option of a neuromorphic chip", name, known)
         given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        return cls(**(given | {"rates": str(given["rates"])} if "rates" in given else given))
+        if "rates" in given:
+            given["rates"] = str(given["rates"])
+        return cls(**given)
 
     @property
     def file(self) -> Rates:
