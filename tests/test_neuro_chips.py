@@ -11,8 +11,30 @@ from hwsim.quantities import STATUSES, Quantity
 from hwsim.targets.neuromorphic.device import FIELDS, NeuroDevice
 
 NAMES = tuple(shelf.devices("neuromorphic"))
-EXPECTED = "loihi1 loihi1-wolfmountain loihi2 neuromorphic-generic"
+EXPECTED = """
+    akida-akd1000 brainscales2 loihi1 loihi1-wolfmountain loihi2 neuromorphic-generic odin speck spinnaker1 spinnaker1-spinn3 spinnaker2
+    tianjic truenorth xylo
+"""
 EVENTS = tuple(f for f in FIELDS if f.endswith("_j"))
+SYNAPSES = ("synapse_dense_j", "synapse_sparse_j", "synapse_conv_j")
+KNOWN = {
+    "loihi1": EVENTS,
+    "loihi1-wolfmountain": EVENTS,
+    "truenorth": SYNAPSES,
+    "spinnaker1": ("soma_access_j", "soma_spike_j", *SYNAPSES),
+    "spinnaker1-spinn3": ("soma_access_j", "soma_spike_j", *SYNAPSES),
+    "spinnaker2": ("soma_update_j", *SYNAPSES),
+    "tianjic": SYNAPSES,
+    "odin": SYNAPSES,
+}
+"""Energies of events that somebody measured or published; all others must be assumed or left out."""
+SYNAPSE = {
+    "truenorth": ("2.5 pJ", "published"),
+    "spinnaker1": ("9.59 nJ", "measured"),
+    "spinnaker2": ("450 pJ", "published"),
+    "tianjic": ("1.54 pJ", "published"),
+    "odin": ("12.7 pJ", "published"),
+}
 LOIHI1 = {
     "soma_access_j": "51.2 pJ",
     "soma_update_j": "21.6 pJ",
@@ -119,6 +141,60 @@ def test_the_bare_loihi_1_has_no_host_and_the_board_differs_in_nothing_else() ->
     assert {f for f in FIELDS if getattr(bare, f) != getattr(board, f)} == {"host_w", "host_timestep_s"}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_energies_that_nobody_published_are_not_passed_off_as_known(name: str) -> None:
+    known = {key for key in EVENTS if chip(name).sources[key].status in ("measured", "datasheet", "published")}
+    assert known == set(KNOWN.get(name, ()))
+
+
+@pytest.mark.parametrize(("name", "value", "status"), [(name, *known) for name, known in SYNAPSE.items()])
+def test_published_energy_of_a_synaptic_operation(name: str, value: str, status: str) -> None:
+    for key in SYNAPSES:
+        quantity = chip(name).sources[key]
+        assert (quantity.value, quantity.status) == (units.parse(value, "J"), status)
+
+
+def test_spinnaker_1_says_that_its_sources_conflict() -> None:
+    quantity = chip("spinnaker1").sources["synapse_dense_j"]
+    assert "45 pJ" in quantity.note and "13.3 nJ" in quantity.note
+    assert (quantity.low, quantity.high) == (units.parse("45 pJ", "J"), units.parse("13.3 nJ", "J"))
+    assert chip("spinnaker1-spinn3").core_count == 4 * chip("spinnaker1").core_count
+
+
+def test_truenorth_has_its_published_power_at_its_published_load() -> None:
+    """26 pJ an event of all power, at 20 Hz and 128 synapses a neuron (Merolla et al. 2014)."""
+    found = chip("truenorth")
+    events_per_s = 20 * 128 * found.core_count * found.neurons_per_core
+    assert found.static_w + found.synapse_dense_j * events_per_s == pytest.approx(26e-12 * events_per_s, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("name", "neurons", "synapses"),
+    [
+        ("loihi1", 131072, None),
+        ("loihi2", 1048576, None),
+        ("truenorth", 1048576, 268435456),
+        ("brainscales2", 512, 131072),
+        ("speck", 327680, 278528),
+        ("tianjic", 39936, None),
+        ("odin", 256, 65536),
+        ("xylo", 1008, 64000),
+    ],
+)
+def test_limits_of_the_cores_add_up_to_those_of_the_chip(name: str, neurons: int, synapses: int | None) -> None:
+    found = chip(name)
+    assert found.core_count * found.neurons_per_core == pytest.approx(neurons, rel=1e-4)
+    if synapses is not None:
+        stored = found.core_count * found.synapse_bits_per_core / (found.weight_bits + found.synapse_overhead_bits)
+        assert stored == pytest.approx(synapses, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_boards_have_a_host(name: str) -> None:
+    found = chip(name)
+    assert name == "loihi1-wolfmountain" or (found.host_w, found.host_timestep_s, found.host_inference_s) == (0, 0, 0)
+
+
 def test_nobody_published_the_event_energies_of_loihi_2() -> None:
     found, old = chip("loihi2").sources, chip("loihi1")
     for key in EVENTS:
@@ -134,6 +210,17 @@ def test_the_made_up_chip_claims_nothing() -> None:
     assert {quantity.status for quantity in found.values()} == {"assumed"}
 
 
-@pytest.mark.parametrize(("alias", "name"), [("Loihi", "loihi1"), ("loihi", "loihi1"), ("Loihi 2", "loihi2"), ("Oheo Gulch", "loihi2")])
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("Loihi", "loihi1"),
+        ("loihi", "loihi1"),
+        ("Loihi 2", "loihi2"),
+        ("Oheo Gulch", "loihi2"),
+        ("DynapCNN", "speck"),
+        ("Akida", "akida-akd1000"),
+        ("SpiNNaker", "spinnaker1"),
+    ],
+)
 def test_other_names(alias: str, name: str) -> None:
     assert shelf.find(alias).stem == name
