@@ -1,0 +1,3 @@
+"""Free-space optical 4f family: convolutions as passes through a Fourier bench, everything else in electronics."""
+
+from __future__ import annotations
