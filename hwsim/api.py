@@ -22,28 +22,33 @@ def load(
     seq_len: int | None = None,
     dims: Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
+    passes: Sequence[Any] = (),
     **options: Any,
 ) -> Graph:
     """The graph of a network.
 
     Args:
-        model: a Graph (returned as it is), a path to an ONNX, QONNX, Keras (`.keras`, `.h5`, JSON), wa-hls4ml or YAML file, a name
+        model: a Graph (returned as it is), a path to an ONNX, QONNX, Keras (`.keras`, `.h5`, JSON), NIR, wa-hls4ml or YAML file, a name
             (`resnet50`, `timm:resnet50`, `hf:bert-base-uncased`, `hf:LlamaConfig?hidden_size=2048`), or a live torch module, Keras
             model or hls4ml model.
         batch: samples an inference.
         seq_len: tokens a sample, where the network takes a sequence.
         dims: values of symbolic dimensions by name.
         allow_unsupported: leave operators without a rule out, instead of refusing the network.
+        passes: what is done to the graph, in order: names with options (`rate-coded?timesteps=32`) or callables.
         options: passed to the front end.
 
     Raises:
         InputError: nothing reads `model`, or what reads it finds a fault.
     """
-    if isinstance(model, Graph):
+    if not isinstance(model, Graph):
+        given = {"batch": batch, "seq_len": seq_len, "dims": dict(dims or {}), "allow_unsupported": allow_unsupported}
+        model = _frontend(model).load(model, **given, **options)
+    if not passes:
         return model
-    frontend = _frontend(model)
-    given = {"batch": batch, "seq_len": seq_len, "dims": dict(dims or {}), "allow_unsupported": allow_unsupported}
-    return frontend.load(model, **given, **options)
+    from hwsim.passes.catalog import applied
+
+    return applied(model, passes)
 
 
 def _frontend(model: Any) -> Any:
@@ -89,6 +94,7 @@ def estimate(
     must_fit: bool = False,
     dims: Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
+    passes: Sequence[Any] = (),
     **mapping: Any,
 ) -> Estimate:
     """Cost of a network on a device.
@@ -102,6 +108,7 @@ def estimate(
         set: device quantities to change, by field, with units (`{"sm_count": 132, "dram_b_per_s": "4.8 TB/s"}`).
         method: `closed-form`, or the name of a surrogate.
         must_fit: raise instead of reporting that it does not fit.
+        passes: what is done to the graph first, as for `load`.
         mapping: options of the family (GPU: dtype, runtime, layout ...).
 
     >>> import hwsim
@@ -109,7 +116,7 @@ def estimate(
     >>> e.fits
     True
     """
-    load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported}
+    load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported, "passes": passes}
     work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
     return _run(work, *find(target, overrides=set), method=method, must_fit=must_fit, options=mapping)
 
@@ -161,7 +168,8 @@ def _decode_graph(model: Any, *, seq_len: int | None, kv_len: int | None, **comm
     from hwsim.passes.kv_cache import WithKvCache
 
     if isinstance(model, Graph):
-        return model if kv_len is None else WithKvCache(kv_len=kv_len)(model)
+        changed = load(model, passes=common.get("passes", ()))
+        return changed if kv_len is None else WithKvCache(kv_len=kv_len)(changed)
     length = kv_len if kv_len is not None else seq_len
     return WithKvCache(kv_len=1024 if length is None else length)(load(model, seq_len=1, **common))
 
@@ -219,13 +227,14 @@ def compare(
     batch: int | None = None,
     dims: Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
+    passes: Sequence[Any] = (),
     **mapping: Any,
 ) -> list[Estimate]:
     """One estimate a target of the same network, which is loaded once; arguments as for `estimate`.
 
     Each family takes the mapping options that it knows, so that GPUs and FPGAs can stand side by side.
     """
-    load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported}
+    load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported, "passes": passes}
     work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
     found = [find(t, overrides=set) for t in targets]
     chosen = _options_by_family([family for family, _ in found], mapping)

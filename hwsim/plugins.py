@@ -1,4 +1,4 @@
-"""Entry points: targets, front ends and surrogates, our own and other people's alike."""
+"""Entry points: targets, front ends, passes and surrogates, our own and other people's alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from hwsim.errors import PluginClash, UnknownName
 
-GROUPS = ("hwsim.targets", "hwsim.frontends", "hwsim.surrogates")
+GROUPS = ("hwsim.targets", "hwsim.frontends", "hwsim.passes", "hwsim.surrogates")
 
 
 @cache

@@ -77,6 +77,13 @@ _OPTIONS = (
     click.option("--kv-len", type=_POSITIVE, help="Tokens in the cache before a decode step [default: --seq-len]."),
     click.option("--phase", type=click.Choice(["prefill", "decode"]), help="One phase of a network that generates tokens."),
     click.option("--dim", "dims", metavar="NAME=N", multiple=True, callback=_dims, help="Value of a symbolic dimension."),
+    click.option(
+        "--pass",
+        "passes",
+        metavar="NAME[?OPTION=VALUE]",
+        multiple=True,
+        help="Change the network first (rate-coded?timesteps=32, fold-batch-norm); several act in order.",
+    ),
     click.option("--dtype", help="Number format: fp16, bf16, fp32, int8 ...; amp for autocast."),
     click.option("--weights-dtype", help="Number format of the weights, where it differs."),
     click.option("--runtime", help="What runs the network (GPU: eager, compile, tensorrt)."),
@@ -128,5 +135,5 @@ def api_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     mapping = {name: given[name] for name in MAPPING if given[name] is not None}
     if twice := sorted(mapping.keys() & given["mapping"].keys()):
         raise click.BadParameter(f"{twice[0]!r} is given twice", param_hint="--map")
-    names = ("batch", "seq_len", "kv_len", "phase", "dims", "method", "allow_unsupported")
+    names = ("batch", "seq_len", "kv_len", "phase", "dims", "method", "allow_unsupported", "passes")
     return {**{name: given[name] for name in names}, "set": given["overrides"], **mapping, **given["mapping"]}
