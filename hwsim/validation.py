@@ -225,9 +225,9 @@ def markdown(item: Report) -> str:
 
 
 def write_intervals(reports: Iterable[Report]) -> None:
-    """Keep the quantiles of measured over predicted, for the intervals of estimates; a file a family."""
+    """Keep the conformal ranges of measured over predicted, for the intervals of estimates; a file a family."""
     for item in reports:
-        _write_domains(item.suite.name.partition("-")[0], _domains(item))
+        _write_domains(item.suite.name, _domains(item))
 
 
 def _domains(item: Report) -> dict[str, Any]:
@@ -241,22 +241,25 @@ def _domains(item: Report) -> dict[str, Any]:
             "high_ratio": round(row.high_ratio, 4),
         }
         for key, row in rows.items()
-        if row is not None and row.n > 1 and np.isfinite(row.high_ratio)
+        if row is not None and np.isfinite(row.low_ratio + row.high_ratio)
     }
 
 
-def _write_domains(family: str, found: Mapping[str, Any]) -> None:
+def _write_domains(suite_name: str, found: Mapping[str, Any]) -> None:
     import yaml
 
     from hwsim import shelf
 
+    prefix = suite_name.partition("-")[0]
+    family = {"neuro": "neuromorphic"}.get(prefix, prefix)
     if not (shelf.checkout("targets") / family).is_dir():
         return
     path = shelf.checkout("targets") / family / "fitted" / "validation.yaml"
     path.parent.mkdir(exist_ok=True)
     domains = yaml.safe_load(path.read_text(encoding="utf-8"))["domains"] if path.exists() else {}
-    note = "# Written by `hwsim validate --write`: quantiles of measured over predicted on rows that the fit did not see.\n"
-    content = yaml.safe_dump({"level": LEVEL, "domains": {**domains, **found}}, sort_keys=True)
+    kept = {key: entry for key, entry in domains.items() if key.partition("/")[0] != suite_name}
+    note = "# Written by `hwsim validate --write`: conformal ranges of measured over predicted on rows that the fit did not see.\n"
+    content = yaml.safe_dump({"level": LEVEL, "domains": {**kept, **found}}, sort_keys=True)
     path.write_text(note + content, encoding="utf-8")
 
 

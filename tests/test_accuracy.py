@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hwsim import validation
+from hwsim.accuracy import conformal_ratios
 
 BARS = {
     # (suite, group): most median %, most mean %
@@ -47,11 +49,20 @@ def test_absent_data_are_skipped_and_said(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_error_rows_are_what_they_say() -> None:
-    import numpy as np
-
     measured = np.array([1.0, 2.0, 4.0, 8.0])
     row = validation.error_row("x", measured, measured * np.array([1.1, 0.9, 1.2, 1.0]), 2 * measured)
     assert (row.n, row.spearman) == (4, 1.0)
     assert row.median == pytest.approx(10)
     assert row.mean == pytest.approx(10)
     assert row.roofline_median == pytest.approx(100)
+
+
+@pytest.mark.parametrize("n", [9, 18, 19, 40, 200])
+def test_conformal_ranges_hold_a_further_row_nine_times_in_ten(n: int):
+    draws = np.exp(np.random.default_rng(n).normal(0.1, 0.3, (2000, n + 1)))
+    held = [low <= row[-1] <= high for row in draws for low, high in [conformal_ratios(row[:-1])]]
+    assert 0.88 <= np.mean(held) <= 0.95
+
+
+def test_fewer_than_nine_rows_give_no_range():
+    assert np.isnan(conformal_ratios(np.ones(8))).all()

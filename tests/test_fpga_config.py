@@ -203,3 +203,10 @@ def test_a_model_wide_reuse_factor_that_is_too_large_is_resolved() -> None:
     assert [(x.reuse_requested, x.reuse_factor) for x in layers if x.kind == "Dense"] == [
         (100_000, 1024), (100_000, 2048), (100_000, 1024), (100_000, 160)
     ]  # fmt: skip
+
+
+def test_the_accelerator_backend_is_that_of_vivado():
+    import hwsim
+
+    ip, board = (hwsim.estimate("jet_tagger", "pynq-z2", backend=name) for name in ("Vivado", "VivadoAccelerator"))
+    assert (ip.latency_s, ip.cost.resources["LUT"].used) == (board.latency_s, board.cost.resources["LUT"].used)

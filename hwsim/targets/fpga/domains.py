@@ -8,7 +8,8 @@ import numpy as np
 
 from hwsim.cost import Cost, Program
 from hwsim.targets.fpga.device import FpgaDevice
-from hwsim.targets.fpga.mapping import VALIDATED_BACKENDS, FpgaMapping
+from hwsim.targets.fpga.fields import VALIDATED_BACKENDS
+from hwsim.targets.fpga.mapping import FpgaMapping
 from hwsim.targets.fpga.templates.matrix import MatrixColumns
 
 METRICS = {"latency": "cycles", "LUT": "LUT", "FF": "FF", "DSP": "DSP", "BRAM18": "BRAM18"}

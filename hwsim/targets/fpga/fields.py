@@ -39,7 +39,7 @@ BACKENDS = {
     "catapult": "Catapult",
     "libero": "Libero",
 }
-VALIDATED = ("Vivado", "Vitis", "VivadoAccelerator")
+VALIDATED_BACKENDS = ("Vivado", "Vitis", "VivadoAccelerator")
 """Backends whose templates hwsim's closed forms were compared with; the others follow them and are less validated."""
 IO_TYPES = ("io_parallel", "io_stream")
 STRATEGIES = {

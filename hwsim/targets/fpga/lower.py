@@ -14,8 +14,9 @@ from hwsim.cost import Kernel, Memory, Program, Table
 from hwsim.errors import UnsupportedOp
 from hwsim.graph import Graph
 from hwsim.targets.fpga.composite import expanded
+from hwsim.targets.fpga.fields import VALIDATED_BACKENDS
 from hwsim.targets.fpga.layers import HlsLayer
-from hwsim.targets.fpga.mapping import VALIDATED_BACKENDS, FpgaMapping
+from hwsim.targets.fpga.mapping import FpgaMapping
 from hwsim.targets.fpga.templates import matrix, moves, pointwise, tables
 
 TEMPLATES: Mapping[str, ModuleType] = {"matrix": matrix, "pointwise": pointwise, "table": tables, "move": moves}
@@ -98,7 +99,7 @@ def _weight_b(layers: Sequence[HlsLayer]) -> float:
 def _warnings(layers: Sequence[HlsLayer], mapping: FpgaMapping) -> tuple[str, ...]:
     found = []
     if mapping.backend not in VALIDATED_BACKENDS:
-        found.append(f"backend {mapping.backend} is less validated: its resources are those of {' and '.join(VALIDATED_BACKENDS)} designs")
+        found.append(f"backend {mapping.backend} is less validated: its resources are those of Vivado and Vitis designs")
     if rare := sorted({layer.kind for layer in layers if layer.kind in EXPERIMENTAL}):
         found.append(f"{', '.join(rare)}: experimental in hls4ml, and no measurement here covers it")
     changed = [x for x in layers if x.reuse_requested != x.reuse_factor]

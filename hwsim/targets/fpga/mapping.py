@@ -8,16 +8,14 @@ from typing import Any
 
 from hwsim.arrays import Array
 from hwsim.errors import InputError, UnknownName
+from hwsim.targets.fpga.fields import BACKENDS, IO_TYPES
 from hwsim.targets.fpga.precision import parse as parse_precision
 from hwsim.units import parse
 
 STAGES = ("csynth", "vsynth", "routed", "yosys")
 """csynth: the HLS tool's estimate; vsynth: after logic synthesis; routed: after place and route; yosys: our own RTL, open tools."""
-IO_TYPES = ("io_parallel", "io_stream")
 STRATEGIES = ("latency", "resource", "unrolled", "distributed_arithmetic")
-BACKENDS = ("Vivado", "Vitis", "VitisUnified", "oneAPI", "Quartus", "Catapult", "Libero")
-VALIDATED_BACKENDS = ("Vivado", "Vitis")
-UNCERTAINTY = {"Vivado": 0.125, "Vitis": 0.27, "VitisUnified": 0.27}
+UNCERTAINTY = {"Vivado": 0.125, "VivadoAccelerator": 0.125, "Vitis": 0.27, "VitisUnified": 0.27}
 """Share of the clock period that the HLS tool keeps free: 12.5 % by default in Vivado HLS, 27 % in Vitis HLS (UG902, UG1399)."""
 MULTIPLIERS = ("auto", "dsp", "fabric")
 
@@ -55,7 +53,7 @@ class FpgaMapping:
         choices = (
             ("strategy", self.strategy, STRATEGIES),
             ("io_type", self.io_type, IO_TYPES),
-            ("backend", self.backend, BACKENDS),
+            ("backend", self.backend, BACKENDS.values()),
             ("stage", self.stage, STAGES),
             ("multiplier", self.multiplier, MULTIPLIERS),
         )
@@ -93,7 +91,7 @@ class FpgaMapping:
             if isinstance(given.get(name), str):
                 given[name] = given[name].lower()
         if isinstance(given.get("backend"), str):
-            given["backend"] = next((b for b in BACKENDS if b.lower() == given["backend"].lower()), given["backend"])
+            given["backend"] = BACKENDS.get(given["backend"].lower(), given["backend"])
         known = {f.name for f in fields(cls)} | {"clock_period"}
         for name in given:
             if name not in known:

@@ -216,7 +216,7 @@ def broadcast_streams(design: Design) -> bool:
     def matches(design: Design, draft: Draft) -> bool:
         return design.shape_of(draft.inputs[0]) != design.shape_of(draft.inputs[1])
 
-    if not design.streaming or design.backend != "Vivado" or (found := first(design, matches, ("Merge", "Dot"))) is None:
+    if not design.streaming or not design.backend.startswith("Vivado") or (found := first(design, matches, ("Merge", "Dot"))) is None:
         return False
     shapes = [design.shape_of(i) for i in found.inputs]
     small = int(prod(shapes[0]) > prod(shapes[1]))
