@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hwsim.errors import InputError
 from hwsim.graph import Graph
+from hwsim.rate_logs import json_rows, log_rows
 
 DEFAULT = 0.15
 """Rate where nothing is known: the middle of what published spiking transformers show; estimates that rest on it say *assumed*."""
@@ -26,7 +27,9 @@ class Rates:
 
     @classmethod
     def read(cls, path: str | Path) -> Rates:
-        """Rates from a file: CSV with the columns `layer` and `rate` (or `input_spike_rate_pct`), or JSON `{layer: rate}`.
+        """Rates from a file: CSV with the columns `layer` and `rate` (or `input_spike_rate_pct`), JSON, or the log of an operation counter.
+
+        JSON is `{layer: rate}`, nested by module or by timestep (`t0`, `t1` ...: their mean); `hwsim.rate_logs` says which logs are read.
 
         A rate may be one number or `q=0.1;k=0.2;v=0.3` (JSON: a mapping) for the product of attention. `block[0].attn` and `block.0.attn`
         are one path.
@@ -39,7 +42,8 @@ class Rates:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"cannot read the rates {str(path)!r}: {error}") from None
-        rows = _json_rows(text, str(path)) if file.suffix == ".json" else _csv_rows(text, str(path))
+        readers = {".json": _json_rows, ".txt": log_rows, ".log": log_rows}
+        rows = readers.get(file.suffix, _csv_rows)(text, str(path))
         return cls({dotted(name): _values(name, value, scale, str(path)) for name, value, scale in rows}, str(path))
 
     def of(self, path: str, tensors: Sequence[str], graph: Graph) -> tuple[float, bool]:
@@ -89,7 +93,7 @@ def _json_rows(text: str, where: str) -> list[tuple[str, object, float]]:
         raise InputError(f"{where}: no JSON ({error})") from None
     if not isinstance(content, dict):
         raise InputError(f"{where}: found a {type(content).__name__}; expected an object of layer and rate")
-    return [(str(name), value, 1.0) for name, value in content.items()]
+    return json_rows(content)
 
 
 def _csv_rows(text: str, where: str) -> list[tuple[str, object, float]]:
