@@ -17,6 +17,7 @@ CONNECTIONS = ("conv", "linear", "matmul")
 """Kinds that are synapses."""
 WIRES = frozenset(
     {"reshape", "transpose", "slice", "split", "expand", "copy", "concat", "pad", "norm", "pool", "elementwise", "reduce", "cast"}
+    | {"delay", "previous"}
 )
 """Kinds that a chip does in its synapses or not at all: batch norms fold into weights, sums are currents, pools are connections."""
 REMEDY = "train or convert the network with spiking neurons (kind `neuron`), or run this layer elsewhere"
@@ -78,7 +79,7 @@ def _data(graph: Graph, node: Node) -> list[str]:
 def _fired(graph: Graph, tensor: str) -> bool:
     """Whether a tensor comes from neurons through wires."""
     node = graph.producer.get(tensor)
-    return node is not None and (node.kind == "neuron" or (node.kind in WIRES and any(_fired(graph, t) for t in node.inputs)))
+    return node is not None and (node.kind in ("neuron", "previous") or (node.kind in WIRES and any(_fired(graph, t) for t in node.inputs)))
 
 
 def _population(graph: Graph, node: Node) -> Node | None:
