@@ -23,7 +23,7 @@ NEURONS = {
 }
 """Operations a neuron and timestep: a bare threshold, an integrator, integrate-and-fire, leaky without spikes, leaky, with a trained leak,
 with a synaptic current and without spikes, quadratic, with a synaptic current, adaptive, with two synaptic currents, Izhikevich's."""
-STATES = {name: 1 for name in NEURONS} | {"threshold": 0, "cubali": 2, "cubalif": 2, "adlif": 2, "alpha": 3, "izhikevich": 2}
+STATES = dict.fromkeys(NEURONS, 1) | {"threshold": 0, "cubali": 2, "cubalif": 2, "adlif": 2, "alpha": 3, "izhikevich": 2}
 """Numbers that a neuron keeps from timestep to timestep."""
 SPIKING = frozenset(NEURONS) - {"i", "li", "cubali"}
 """Models whose outputs are 0 or 1, or whole numbers up to the attribute `levels`."""

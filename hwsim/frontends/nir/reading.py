@@ -38,7 +38,9 @@ def read(path: str | Path) -> Source:
     try:
         with h5py.File(path, "r") as file:
             if "node" not in file:
-                raise InputError(f"{path}: an HDF5 file with {', '.join(file) or 'nothing'} in it, but no `node`; expected a NIR graph: {REPAIR}")
+                raise InputError(
+                    f"{path}: an HDF5 file with {', '.join(file) or 'nothing'} in it, but no `node`; expected a NIR graph: {REPAIR}"
+                )
             found = _plain(file["node"])
     except FileNotFoundError:
         raise InputError(f"cannot read {str(path)!r}: there is no such file") from None

@@ -138,7 +138,9 @@ def _product(node: Any, x: Shape, where: str) -> Shape:
     weight = tuple(int(s) for s in node.weight.shape)
     fitting = (*weight[:-2], weight[-1])
     if x[-1] != weight[-1] and math.prod(x) != math.prod(fitting):
-        raise InputError(f"{where}: the input {x} does not fit the weight {weight}; expected {fitting}. Check the layer before, or the input")
+        raise InputError(
+            f"{where}: the input {x} does not fit the weight {weight}; expected {fitting}. Check the layer before, or the input"
+        )
     return (*weight[:-2], weight[-2]) if len(weight) > 2 or x[-1] != weight[-1] else (*x[:-1], weight[-2])
 
 
@@ -163,7 +165,9 @@ def spread(value: Any, dims: int) -> Shape:
 def _windowed(node: Any, x: Shape, kind: str, where: str) -> Shape:
     dims = int(kind[-2])
     if len(x) != dims + 1:
-        raise InputError(f"{where}: the input {x} has {len(x)} axes; expected channels and {dims} more. Give the shape with --dim or input_shape")
+        raise InputError(
+            f"{where}: the input {x} has {len(x)} axes; expected channels and {dims} more. Give the shape with --dim or input_shape"
+        )
     try:
         options = window(node, dims)
         if "Pool" in kind:
