@@ -9,7 +9,7 @@ from hwsim.ops.spiking import SPIKING
 class Spikes:
     """Which tensors of a graph are spikes."""
 
-    THROUGH = frozenset({"reshape", "transpose", "slice", "split", "expand", "copy", "concat", "pad"})
+    THROUGH = frozenset({"reshape", "transpose", "slice", "split", "expand", "copy", "concat", "pad", "delay"})
 
     def __init__(self, graph: Graph, *, integers_fire: bool) -> None:
         self.graph, self.integers_fire = graph, integers_fire
@@ -25,6 +25,8 @@ class Spikes:
     def _made_of_spikes(self, node: Node) -> bool:
         if node.kind == "neuron":
             return node.attrs["model"] in SPIKING
+        if node.kind == "previous":
+            return True
         if node.kind in self.THROUGH or (node.kind == "pool" and node.attrs.get("fn") == "max"):
             return all(self.fires(t) for t in node.inputs)
         if node.kind == "elementwise" and (node.attrs["fn"] == "mul" or (self.integers_fire and node.attrs["fn"] == "add")):
