@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from hwsim.graph import Graph, Node
 from hwsim.targets.gpu.runtimes import Runtime
 
-EXTERN = frozenset({"linear", "matmul", "conv", "attention", "recurrent", "selective_scan", "ssd", "fft", "sort", "topk", "scatter"})
+EXTERN = frozenset(
+    {"linear", "matmul", "conv", "attention", "recurrent", "selective_scan", "ssd", "lmu_memory", "fft", "sort", "topk", "scatter"}
+)
 """Kinds that library kernels run."""
 MOVES = frozenset({"copy", "transpose"})
 """Layout kinds that a code generator writes as point-wise kernels."""

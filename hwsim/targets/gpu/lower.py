@@ -14,7 +14,7 @@ from hwsim.passes.precision import CastPrecision
 from hwsim.schedule import peak_live_b
 from hwsim.targets.gpu.fusion import Fuser, Group
 from hwsim.targets.gpu.mapping import AUTOCAST, GpuMapping
-from hwsim.targets.gpu.rows import Row, attention_row, conv_row, gemm_row, recurrent_rows, stream_row
+from hwsim.targets.gpu.rows import Row, attention_row, conv_row, gemm_row, memory_rows, recurrent_rows, stream_row
 from hwsim.targets.gpu.runtimes import Runtime, runtime
 from hwsim.targets.gpu.tables import build_tables
 
@@ -103,6 +103,8 @@ class _Lowering:
         written = sum(self.bytes[name] for name in step.writes)
         if anchor.kind == "recurrent":
             return recurrent_rows(self.graph, anchor)
+        if anchor.kind == "lmu_memory" and anchor.attrs["mode"] == "sequential":
+            return memory_rows(self.graph, anchor)
         if anchor.kind in ("linear", "matmul"):
             return [gemm_row(self.graph, anchor, written_b=written, epilogue_b=self._epilogue_b(step, anchor))]
         if anchor.kind == "conv":

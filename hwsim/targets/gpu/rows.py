@@ -163,6 +163,16 @@ def recurrent_rows(graph: Graph, node: Node) -> list[GemmRow]:
     return [first, *[step] * length]
 
 
+def memory_rows(graph: Graph, node: Node) -> list[GemmRow]:
+    """A Legendre memory sample by sample: one product with the states of all signals each."""
+    x, a = (graph.tensors[name] for name in node.inputs[:2])
+    batch, signals, samples = x.shape
+    rows, size, fmt = batch * signals, node.attrs["size"], arithmetic(x.dtype, a.dtype)
+    state_b = rows * size * x.dtype.bytes
+    step = GemmRow(rows, size, size, 1, fmt, state_b, a.bytes, state_b, state_b)
+    return [step] * samples
+
+
 def stream_row(graph: Graph, nodes: list[Node], works: list, *, read_b: float, written_b: float) -> StreamRow:
     """Row of everything else: point-wise and reduction groups, copies, gathers, sorts, scans."""
     row, count = 1, 1
@@ -184,6 +194,7 @@ _STYLES = {
     "topk": "sort",
     "selective_scan": "scan",
     "ssd": "scan",
+    "lmu_memory": "scan",
     "cumulative": "scan",
 }
 
