@@ -12,6 +12,7 @@ from hwsim.cost import Kernel, Memory, Program, Table
 from hwsim.errors import UnsupportedOp
 from hwsim.graph import Graph, Node
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
+from hwsim.targets.neuromorphic.populations import Reach, geometry, totals
 
 CONNECTIONS = ("conv", "linear", "matmul")
 """Kinds that are synapses."""
@@ -45,10 +46,40 @@ class ConnectionColumns:
     """The same of the population behind it."""
     fan_in: Array
     """Sources of one neuron."""
+    population: Array
+    """Index of the row that counts the neurons it ends in."""
+    feeds: Array
+    """1 in column i where the population of row i is among the sources, shape `(connections, connections)`."""
+    width: Array
+    """Of the population as an image; 1 where it is none."""
+    height: Array
+    channels: Array
+    kernel_width: Array
+    """Of the window in the image before, pooling included; 0 where there is none."""
+    kernel_height: Array
+    stride_width: Array
+    stride_height: Array
+    groups: Array
+    depth: Array
+    """Input channels of a group."""
+    image: Array
+    """1 where the population is an image, or its weights are shared by positions."""
+    population_neurons: Array
+    """Neurons of the population, in all rows that end in it; likewise the next ones."""
+    population_sources: Array
+    """Neurons that connect to all of it, with a synapse each."""
+    population_synapses: Array
+    """Stored synapses, without those of shared weights."""
+    population_weights: Array
+    """Stored weights that positions share."""
+    population_lists: Array
+    """Inputs of a neuron by shared weights: taps of the window times channels of a group."""
+    population_depth: Array
+    """Input channels of a group, of all connections that share weights."""
 
 
 def lower(graph: Graph, mapping: NeuroMapping) -> Program:
-    """Connections of a network.
+    """Connections of a network, and populations that have none (neurons that the input drives).
 
     Raises:
         UnsupportedOp: an operator that chips with neurons and synapses cannot do.
@@ -57,13 +88,16 @@ def lower(graph: Graph, mapping: NeuroMapping) -> Program:
     lost = [(n.path or n.name, f"{n.kind} ({REMEDY})") for n in graph.nodes if n.kind not in (*CONNECTIONS, *WIRES, "neuron")]
     if lost:
         raise UnsupportedOp(lost, where=f"{graph.name} on a neuromorphic chip")
-    rates, found = mapping.file, [n for n in graph.nodes if n.kind in CONNECTIONS]
-    rates.check({n.path for n in found}, needed={n.path for n in found if any(_fired(graph, t) for t in _data(graph, n))})
-    counted: set[str] = set()
+    rates, linked = mapping.file, [n for n in graph.nodes if n.kind in CONNECTIONS]
+    rates.check({n.path for n in linked}, needed={n.path for n in linked if any(_fired(graph, t) for t in _data(graph, n))})
+    behind = {n.name: _population(graph, n) for n in linked}
+    ends = {p.name for p in behind.values() if p is not None}
+    found = [n for n in graph.nodes if n.name in behind or (n.kind == "neuron" and n.name not in ends)]
+    reach = Reach(graph, [(n, behind.get(n.name) or n) for n in found], WIRES)
     batch = int(graph.attrs.get("batch") or 1)
-    rows = [_row(graph, node, rates, counted, batch) for node in found]
-    names = tuple(ConnectionColumns.__dataclass_fields__)
-    columns = ConnectionColumns(**{name: np.array([row[name] for row in rows], dtype=float) for name in names})
+    rows = [_row(graph, n, reach, rates, i, batch) for i, n in enumerate(found)]
+    table = {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]} if rows else {}
+    columns = ConnectionColumns(**table, feeds=reach.feeds(), **totals(table))
     kernels = tuple(Kernel(n.name, n.path, n.kind, (n.name, *_behind(graph, n)), i) for i, n in enumerate(found))
     assumed = int(np.sum(columns.rate < 0))
     words = (f"firing rates of {assumed} connections are assumed; give them with --map rates=FILE",) if assumed else ()
@@ -94,28 +128,33 @@ def _population(graph: Graph, node: Node) -> Node | None:
 
 def _behind(graph: Graph, node: Node) -> tuple[str, ...]:
     """What folds into a connection: the batch norm right behind it."""
-    return tuple(r.name for r in graph.consumers.get(node.outputs[0], ()) if r.kind == "norm")
+    readers = graph.consumers.get(node.outputs[0], ()) if node.kind in CONNECTIONS else ()
+    return tuple(r.name for r in readers if r.kind == "norm")
 
 
-def _row(graph: Graph, node: Node, rates: Any, counted: set[str], batch: int) -> dict[str, float]:
-    data = _data(graph, node)
-    output = graph.tensors[node.outputs[0]]
-    population = _population(graph, node)
-    key = node.name if population is None else population.name
-    size = output.size if population is None else graph.tensors[population.outputs[0]].size
-    neurons = 0.0 if key in counted else size / batch
-    counted.add(key)
+def _row(graph: Graph, node: Node, reach: Reach, rates: Any, index: int, batch: int) -> dict[str, float]:
+    end = reach.ends[index]
+    common = {
+        "neurons": graph.tensors[end.outputs[0]].size / batch if reach.first(index) == index else 0.0,
+        "population": float(reach.first(index)),
+        **geometry(graph, node, end),
+    }
+    density = graph.tensors[end.outputs[0]].density if end.kind == "neuron" else 1.0
+    rate_out = density if density < 1.0 else -1.0
+    if node.kind == "neuron":
+        nothing = dict.fromkeys(("sources", "synapses", "weights", "conv", "products"), 0.0)
+        return {**common, **nothing, "rate": 1.0, "rate_out": rate_out, "fan_in": 1.0}
+    data, output = _data(graph, node), graph.tensors[node.outputs[0]]
     rate, assumed = rates.of(node.path, data, graph) if any(_fired(graph, t) for t in data) else (1.0, False)
     synapses = graph.work_of(node).macs / batch
-    density = graph.tensors[population.outputs[0]].density if population is not None else 1.0
     return {
-        "neurons": neurons,
+        **common,
         "sources": graph.tensors[data[0]].size / batch,
         "synapses": synapses,
         "weights": float(sum(graph.tensors[t].size for t in node.inputs if graph.tensors[t].role == "weight")),
         "conv": float(node.kind == "conv"),
         "products": float(node.kind == "matmul"),
         "rate": -1.0 if assumed else rate,
-        "rate_out": density if density < 1.0 else -1.0,
+        "rate_out": rate_out,
         "fan_in": synapses / max(1.0, output.size / batch),
     }
