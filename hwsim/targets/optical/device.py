@@ -10,6 +10,7 @@ from hwsim.arrays import Array, namespace
 from hwsim.devices import described, overridden
 from hwsim.errors import InputError, UnknownName
 from hwsim.quantities import Field, Quantity
+from hwsim.targets.optical.tiling import apertures
 
 DETECTIONS = ("coherent", "intensity")
 """What the camera's values mean: the field itself (its sign known or irrelevant), or its square."""
@@ -110,7 +111,18 @@ class OpticalDevice:
         for axis in "xy":
             for other, what in (("input", "the input modulator"), ("mask", "the Fourier mask")):
                 limit, name = getattr(self, f"{other}_{axis}"), f"camera_{axis}"
-                _check(self, name, getattr(self, name) > limit, f"no more than {other}_{axis}, {_shown(limit)}: {what} limits the field of view")
+                _check(
+                    self,
+                    name,
+                    getattr(self, name) > limit,
+                    f"no more than {other}_{axis}, {_shown(limit)}: {what} limits the field of view",
+                )
+
+    @property
+    def capabilities(self) -> tuple[float, float] | None:
+        """The aperture, on which lowering depends where kernels must not be split; None of a column of benches."""
+        x, y = apertures(self)
+        return (x, y) if isinstance(x, float) and isinstance(y, float) else None
 
     @classmethod
     def from_shelf(cls, name: str) -> OpticalDevice:

@@ -1,0 +1,116 @@
+"""The optical family as a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hwsim import shelf
+from hwsim.cost import Cost, Program, Verdict
+from hwsim.graph import Graph
+from hwsim.quantities import Quantity
+from hwsim.targets.optical.cost import program_cost
+from hwsim.targets.optical.device import OpticalDevice
+from hwsim.targets.optical.lower import lower
+from hwsim.targets.optical.mapping import OpticalMapping
+from hwsim.units import format_si
+
+LEADING = (
+    "input_x",
+    "input_refresh_s",
+    "mask_refresh_s",
+    "exposure_s",
+    "readout_pixel_per_s",
+    "laser_w",
+    "wall_plug_efficiency",
+    "dac_j",
+    "mask_dac_j",
+    "adc_j",
+    "static_w",
+    "electronics_op_per_s",
+    "electronics_b_per_s",
+)
+BOUNDS = {"compute": "frames", "conversion": "conversion", "host": "electronics"}
+"""Words for the parts of a row's time."""
+
+
+class OpticalTarget:
+    """Convolutions as passes through a 4f bench, the rest in electronics."""
+
+    family = "optical"
+    mapping_options = tuple(f.name for f in fields(OpticalMapping))
+    summary = "free-space optical 4f benches: convolutions as frames, conversions and readout charged, the rest in electronics"
+    instance_columns: Mapping[str, str] = MappingProxyType(
+        {"convolutions": "Convolutions", "tiles": "Tiles", "frames": "Frames", "masks": "Masks", "conversions": "Conversions"}
+    )
+    """Columns of the table of instances."""
+    shows_range = True
+    """Reports show what the low and high ends of the constants make of the totals."""
+
+    def devices(self) -> Sequence[str]:
+        """Names on the shelf."""
+        return tuple(shelf.devices("optical"))
+
+    def device(self, name: str, /) -> OpticalDevice:
+        """A bench by name or from its YAML file.
+
+        Raises:
+            UnknownName: no such bench.
+            InputError: its file is wrong.
+        """
+        return OpticalDevice.from_shelf(name)
+
+    def mapping(self, **options: Any) -> OpticalMapping:
+        """Mapping choices from plain options.
+
+        Raises:
+            UnknownName: an option that does not exist.
+            InputError: a value of the wrong kind.
+        """
+        return OpticalMapping.of(**options)
+
+    def lower(self, graph: Graph, *, device: Any, mapping: OpticalMapping) -> Program:
+        """Passes and electronics; the same for every bench, but for kernels that must not be split.
+
+        Raises:
+            InputError: a kernel is larger than the aperture and must not be split.
+        """
+        return lower(graph, device, mapping)
+
+    def cost(self, program: Program, *, device: OpticalDevice, mapping: OpticalMapping) -> Cost:
+        """Pure array function of program, device and mapping."""
+        return program_cost(program, device=device, mapping=mapping)
+
+    def binding(self, cost: Cost) -> Sequence[str]:
+        """frames, conversion (the camera) or electronics, whichever is longest; `not charged` where all are 0."""
+        stacked = np.stack([np.asarray(getattr(cost.row_parts_s, n), dtype=float) for n in BOUNDS])
+        words = [*BOUNDS.values(), "not charged"]
+        return [words[i] for i in np.where(stacked.max(axis=0) > 0, np.argmax(stacked, axis=0), len(BOUNDS))]
+
+    def facts(self, device: OpticalDevice, mapping: OpticalMapping) -> Mapping[str, Quantity]:
+        """Pixels, rates and energies with their sources."""
+        return {k: device.sources[k] for k in LEADING if k in device.sources}
+
+    def highlights(self, cost: Cost, *, mapping: OpticalMapping) -> Mapping[str, str]:
+        """Frames, and time and energy by cause, among the totals of a report."""
+        extra = {name: float(value) for name, value in cost.extra.items()}
+        times = ", ".join(f"{n} {format_si(extra[f'{n}_s'], 's')}" for n in ("frames", "readout", "electronics"))
+        causes = ("laser", "dac", "mask", "adc", "detector")
+        energies = [f"{n} {format_si(extra[f'{n}_j'], 'J')}" for n in causes if extra[f"{n}_j"] > 0]
+        found = {"Frames": f"{extra['frames']:,.0f}, {extra['convolutions']:,.0f} convolutions", "Time": times}
+        return found | ({"Energy of the bench": ", ".join(energies)} if energies else {})
+
+    def verdict(self, program: Program, cost: Cost, *, device: OpticalDevice, mapping: OpticalMapping) -> Verdict:
+        """Whether something is left out that a real bench pays for."""
+        free = {
+            "conversion": device.dac_j + device.mask_dac_j + device.adc_j,
+            "readout": device.readout_pixel_per_s,
+            "electronics": device.electronics_op_per_s,
+        }
+        missing = [name for name, value in free.items() if float(value) == 0]
+        words = (f"{device.name} charges nothing for {', '.join(missing)}: a lower bound, not a forecast",) if missing else ()
+        return Verdict(warnings=words)
