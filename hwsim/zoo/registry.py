@@ -12,7 +12,22 @@ from typing import Any
 from hwsim.errors import HwsimError, InputError, UnknownName
 from hwsim.graph import Graph
 
-MODULES = ("cnn", "mobile", "vit", "text", "llama", "mamba", "mlp", "spiking", "meta_spikeformer", "spiking_small", "lmu", "fatnet", "unet", "convshare")
+MODULES = (
+    "cnn",
+    "mobile",
+    "vit",
+    "text",
+    "llama",
+    "mamba",
+    "mlp",
+    "spiking",
+    "meta_spikeformer",
+    "spiking_small",
+    "lmu",
+    "fatnet",
+    "unet",
+    "convshare",
+)
 
 
 @dataclass(frozen=True)
