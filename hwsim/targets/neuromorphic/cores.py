@@ -1,22 +1,148 @@
-"""How many cores populations take, in closed form: no synapse is enumerated."""
+"""How many cores populations take, in closed form: no synapse is enumerated, nothing is placed by trial.
+
+Four limits of a core say how a population is divided: neurons, memory of synapses, input axons, output axons. `PARTITIONS` names the ways:
+evenly; by halving, as the compiler of Loihi 2 does (`halving.py`); or not at all (`whole`, with cores that may differ).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from hwsim.arrays import Array
 from hwsim.targets.neuromorphic.device import NeuroDevice
+from hwsim.targets.neuromorphic.halving import halved
 from hwsim.targets.neuromorphic.lower import ConnectionColumns
+
+LIMITS = ("neurons", "synapse memory", "input axons", "output axons")
+"""What may bind, in the order of `Allocation.bounds`."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Cores of populations, shape `(connections,)` or `(points, connections)`."""
+
+    used: Array
+    """Cores of the population that a connection ends in."""
+    own: Array
+    """The same, 0 where another connection has counted them."""
+    bounds: Mapping[str, Array]
+    """Cores that each of `LIMITS` alone asks for."""
+    inputs: Array
+    """Input axons that a single neuron of the population needs, whatever the division."""
+    needed: Array
+    """Cores in total, shape `(1,)` or `(points, 1)`; above those of the chip where no core is large enough for a layer."""
+
+    @property
+    def limit(self) -> Array:
+        """Position in `LIMITS` of the limit that asks for most cores."""
+        return np.argmax(np.stack(np.broadcast_arrays(*self.bounds.values())), axis=0)
+
+
+def allocate(c: ConnectionColumns, device: NeuroDevice) -> Allocation:
+    """Divide the populations among cores."""
+    bounds, inputs = own_bounds(c, device), needed_inputs(c, device)
+    divided = halved(c, device) if device.partition == "halving" else np.maximum.reduce(list(bounds.values()))
+    out = output_bound(c, device, divided)
+    used = np.ones_like(out) if device.partition == "whole" else np.maximum(divided, out)
+    own = np.where(c.population == np.arange(c.population.shape[-1]), used, 0.0)
+    needed = np.sum(own, axis=-1, keepdims=True)
+    if device.partition == "whole" and device.core_kinds:
+        needed = np.where((short := shortage(c, device)) > 0, device.core_count + short, needed)
+    return Allocation(used, own, {**bounds, "output axons": out}, inputs, needed)
 
 
 def cores(c: ConnectionColumns, device: NeuroDevice) -> Array:
-    """Cores that each population and its connection take: by neurons, by synapse memory, by output axons; a fraction of none is one.
+    """Cores of the population that each connection ends in, 0 where another connection has counted them."""
+    return allocate(c, device).own
 
-    Shared weights are kept once in every core of a convolution, others are spread with the neurons that they feed.
+
+def own_bounds(c: ConnectionColumns, device: NeuroDevice) -> dict[str, Array]:
+    """Cores that neurons, memory and input axons of a population ask for, each alone; at least one.
+
+    Shared weights stand once in every core that has some of their channels, others with the neurons that they feed. A core of an image sees
+    a square of the image before, (side - kernel) / stride + 1 positions wide.
     """
+    channels = channel_parts(c, device)
+    room = np.minimum(device.neurons_per_core, device.compiler_neurons)
+    positions = c.population_neurons / c.channels
+    by_neurons = channels * np.ceil(positions * np.ceil(c.channels / channels) / room)
+    stored = np.where(device.shared_weights > 0, c.population_synapses, c.population_synapses + _unrolled(c))
     bits = device.weight_bits + device.synapse_overhead_bits
-    by_neurons = np.ceil(c.neurons / device.neurons_per_core)
-    stored = np.where((c.conv > 0) & (device.shared_weights > 0), c.weights, np.where(c.products > 0, 0.0, c.synapses))
-    by_memory = np.ceil(stored * bits / device.synapse_bits_per_core)
-    by_axons = np.ceil(c.neurons / device.axons_out_per_core)
-    return np.maximum(np.maximum(by_neurons, by_memory), np.maximum(by_axons, 1.0))
+    each = np.maximum(np.floor(device.synapse_bits_per_core * c.population_neurons / np.maximum(stored * bits, 1e-9)), 1.0)
+    by_memory = np.maximum(channels, np.where(stored > 0, np.ceil(c.population_neurons / each), 1.0))
+    split = np.where(device.partial_sums > 0, np.ceil(c.population_sources / device.axons_in_per_core), 1.0)
+    by_inputs = np.maximum(_tiles(c, device), split * np.ceil(c.population_neurons / room))
+    one = np.ones_like(c.neurons)
+    return {name: np.maximum(value, one) for name, value in zip(LIMITS, (by_neurons, by_memory, by_inputs), strict=False)}
+
+
+def channel_parts(c: ConnectionColumns, device: NeuroDevice) -> Array:
+    """Parts into which the channels of an image are divided so that the shared weights of a part fit into a core."""
+    bits = np.where(device.shared_weights > 0, c.population_weights, 0.0) * device.weight_bits
+    return np.minimum(np.maximum(np.ceil(bits / device.synapse_bits_per_core), 1.0), c.channels)
+
+
+def needed_inputs(c: ConnectionColumns, device: NeuroDevice) -> Array:
+    """Input axons that one neuron alone needs in its core: its sources, or the window of a convolution."""
+    window = c.kernel_width * c.kernel_height * np.where(device.shared_axons > 0, 1.0, c.population_depth)
+    sources = np.where(device.partial_sums > 0, np.minimum(c.population_sources, device.axons_in_per_core), c.population_sources)
+    return np.where(c.population_depth > 0, np.where(device.partial_sums > 0, 0.0, window), 0.0) + sources
+
+
+def _unrolled(c: ConnectionColumns) -> Array:
+    """Synapses of connections with shared weights if each were stored."""
+    return c.population_lists * c.population_neurons
+
+
+def _tiles(c: ConnectionColumns, device: NeuroDevice) -> Array:
+    """Cores that an image asks for so that the square before it fits into the input axons of a core."""
+    depth = np.where(device.shared_axons > 0, 1.0, np.maximum(c.population_depth, 1.0))
+    axons = device.axons_in_per_core / depth
+    rows = (c.height - 1.0) * c.stride_height + c.kernel_height
+    columns = (c.width - 1.0) * c.stride_width + c.kernel_width
+    high = np.minimum(rows, np.floor(np.sqrt(axons)))
+    wide = np.minimum(columns, np.floor(axons / np.maximum(high, 1.0)))
+    down = np.maximum(np.floor((high - c.kernel_height) / np.maximum(c.stride_height, 1.0)) + 1.0, 1.0)
+    across = np.maximum(np.floor((wide - c.kernel_width) / np.maximum(c.stride_width, 1.0)) + 1.0, 1.0)
+    tiles = np.ceil(c.height / down) * np.ceil(c.width / across)
+    together = np.maximum(np.floor(axons / np.maximum(rows * columns, 1.0)), 1.0)
+    tiles = tiles * np.where(device.shared_axons > 0, 1.0, np.ceil(c.groups / np.minimum(together, c.groups)))
+    return np.where(c.kernel_width > 0, tiles, 1.0)
+
+
+def output_bound(c: ConnectionColumns, device: NeuroDevice, used: Array) -> Array:
+    """Cores that the output axons ask for: one a neuron and core reached (two cores of a convolution), or one a neuron."""
+    reached = np.maximum(np.where(c.conv > 0, np.minimum(used, 2.0), used) @ c.feeds, 1.0)
+    populations = np.where(device.multicast > 0, 1.0, np.take(reached, c.population.astype(int), axis=-1))
+    each = np.maximum(np.floor(device.axons_out_per_core / populations), 1.0)
+    return np.maximum(np.ceil(c.population_neurons / each), 1.0)
+
+
+def whole_need(c: ConnectionColumns, device: NeuroDevice) -> tuple[Array, Array]:
+    """Neurons and bits of synapses of each population in one core."""
+    weights = np.where(device.shared_weights > 0, c.population_weights, _unrolled(c)) + c.population_synapses
+    return c.population_neurons, weights * (device.weight_bits + device.synapse_overhead_bits)
+
+
+def shortage(c: ConnectionColumns, device: NeuroDevice) -> Array:
+    """Layers that find no core of their own on a chip with `core_kinds`, shape `(1,)` or `(points, 1)`.
+
+    By Hall's theorem the largest assignment leaves out as many as the worst set of kinds has too many layers that only it could take.
+    """
+    neurons, bits = whole_need(c, device)
+    first = c.population == np.arange(c.population.shape[-1])
+    takes = [(neurons <= k.neurons) & (bits <= k.synapse_bits) for k in device.core_kinds]
+    worst = np.sum(np.where(first & ~np.logical_or.reduce(takes), 1.0, 0.0), axis=-1, keepdims=True)
+    lost = worst
+    everyone = range(len(takes))
+    for size in range(1, len(takes) + 1):
+        for chosen in combinations(everyone, size):
+            others = [takes[i] for i in everyone if i not in chosen]
+            elsewhere = np.logical_or.reduce(others) if others else np.zeros_like(takes[0])
+            alone = np.sum(np.where(first & ~elsewhere, 1.0, 0.0), axis=-1, keepdims=True)
+            worst = np.maximum(worst, alone - sum(device.core_kinds[i].count for i in chosen))
+    return np.maximum(worst, lost)

@@ -15,10 +15,13 @@ import numpy as np
 
 from hwsim.arrays import Array
 from hwsim.cost import Cost, Parts, Program, Resource
-from hwsim.targets.neuromorphic.cores import cores
+from hwsim.targets.neuromorphic.cores import Allocation, allocate
 from hwsim.targets.neuromorphic.device import NeuroDevice
 from hwsim.targets.neuromorphic.lower import ConnectionColumns
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
+
+UNLIMITED = 1e9
+"""What a limit stands at that nobody has published."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,18 @@ class Events:
     hops: Array
 
 
-def events(c: ConnectionColumns, used: Array, device: NeuroDevice, *, rate: Array, rate_out: Array) -> Events:
+def events(c: ConnectionColumns, used: Array, device: NeuroDevice, *, tiles: Array, rate: Array, rate_out: Array) -> Events:
     """Events of one timestep.
 
     Args:
         used: cores of each row.
+        tiles: in use, all rows together.
         rate: spikes a source and timestep.
         rate_out: the same of the population behind.
     """
     quiet = (1.0 - np.minimum(rate, 1.0)) ** np.maximum(c.fan_in, 1.0)
     reached = np.where(c.conv > 0, np.minimum(used, 2.0), used)
     packets = c.sources * rate * reached
-    tiles = np.ceil(np.sum(used, axis=-1, keepdims=True) / device.cores_per_tile)
     return Events(
         accesses=c.neurons + 0 * packets,
         updates=c.neurons * (1.0 - quiet),
@@ -77,17 +80,18 @@ def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping
     """Pure array function of program, device and mapping."""
     c: Any = program.tables[0].columns
     steps = float(timesteps(program, mapping))
-    used = cores(c, device)
+    allocation = allocate(c, device)
+    used, needed = allocation.used, np.sum(allocation.own, axis=-1, keepdims=True)
+    tiles = np.ceil(needed / device.cores_per_tile)
     given = mapping.firing_rate
     swept = not isinstance(given, int | float)
     rate = np.where((c.rate < 0) | (swept & (c.rate < 1)), given, c.rate)
     rate_out = np.where((c.rate_out < 0) | swept, given, c.rate_out)
-    happened = events(c, used, device, rate=rate, rate_out=rate_out)
+    happened = events(c, used, device, tiles=tiles, rate=rate, rate_out=rate_out)
     energy = {name: steps * value for name, value in event_energy_j(happened, c, device).items()}
     times = _core_times(happened, c, used, device)
     busiest = np.max(sum(times.values()), axis=-1)
-    tiles = np.ceil(np.sum(used, axis=-1) / _flat(device.cores_per_tile))
-    step = busiest + barrier(tiles, device) + _flat(device.host_timestep_s)
+    step = busiest + barrier(_flat(tiles), device) + _flat(device.host_timestep_s)
     latency = steps * step + _flat(device.host_inference_s)
     rows = sum(energy.values())
     parts = {name: np.sum(value, axis=-1) for name, value in energy.items()}
@@ -105,7 +109,7 @@ def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping
         ),
         row_energy_j=rows,
         memory=program.memory,
-        resources={"cores": Resource(np.sum(used, axis=-1), _flat(device.core_count))},
+        resources=resources(allocation, device),
         extra={
             "timesteps": steps,
             "timestep_s": step,
@@ -116,9 +120,22 @@ def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping
             "synapse_j": parts["synapse"],
             "network_j": parts["network"],
         },
-        row_resources={"cores": used + 0 * rows},
-        row_extra={"neurons": c.neurons + 0 * rows, "rate": rate + 0 * rows, "synaptic_operations": steps * happened.synaptic_operations},
+        row_resources={"cores": allocation.own + 0 * rows},
+        row_extra={
+            "neurons": c.neurons + 0 * rows,
+            "rate": rate + 0 * rows,
+            "synaptic_operations": steps * happened.synaptic_operations,
+            **{f"cores by {name}": np.where(allocation.own > 0, value, 0.0) + 0 * rows for name, value in allocation.bounds.items()},
+        },
     )
+
+
+def resources(allocation: Allocation, device: NeuroDevice) -> dict[str, Resource]:
+    """Cores, and input axons of a core where the chip limits them: what a single neuron needs cannot be divided."""
+    found = {"cores": Resource(_flat(allocation.needed), _flat(device.core_count))}
+    if np.any(np.asarray(device.axons_in_per_core) < UNLIMITED):
+        found["input axons a core"] = Resource(np.max(allocation.inputs, axis=-1, initial=0.0), _flat(device.axons_in_per_core))
+    return found
 
 
 def timesteps(program: Program, mapping: NeuroMapping) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hwsim.arrays import Array
 from hwsim.devices import described, overridden
+from hwsim.errors import InputError, UnknownName
 from hwsim.quantities import Field, Quantity
 
 FIELDS: Mapping[str, Field] = {
@@ -18,6 +19,22 @@ FIELDS: Mapping[str, Field] = {
     "synapse_overhead_bits": Field("1", required=False, default=0.0, doc="bits beside the weight of a stored synapse (address, delay)"),
     "axons_in_per_core": Field("1", required=False, default=1e9, doc="input axons of a core; 1e9 where there is no published limit"),
     "axons_out_per_core": Field("1", required=False, default=1e9, doc="output axons of a core, likewise"),
+    "shared_axons": Field(
+        "1", required=False, default=0.0, doc="1 where an input axon serves all channels of a pixel, 0 where every neuron needs its own"
+    ),
+    "multicast": Field(
+        "1", required=False, default=0.0, doc="1 where an output axon reaches any number of cores, 0 where every core needs its own"
+    ),
+    "partial_sums": Field(
+        "1", required=False, default=0.0, doc="1 where the inputs of a neuron may be divided among cores that add up, 0 where they may not"
+    ),
+    "synapse_word_bits": Field(
+        "1", required=False, default=1.0, doc="the synapses of an axon begin in a new word of so many bits; 1 where they are packed"
+    ),
+    "compiler_neurons": Field(
+        "1", required=False, default=1e9, doc="neurons that the compiler puts into a core at the most, whatever the core could hold"
+    ),
+    "chip_count": Field("1", required=False, default=1.0, doc="chips that can be joined, where somebody has; 1 where nobody has"),
     "shared_weights": Field(
         "1", required=False, default=1.0, doc="1 where convolutions share their weights in memory, 0 where every synapse is stored"
     ),
@@ -52,6 +69,23 @@ FIELDS: Mapping[str, Field] = {
 """Every quantity of a neuromorphic chip; energies and times that nobody published are 0 and say so in their note."""
 
 
+PARTITIONS = {
+    "even": "as many neurons in a core as the tightest limit lets in",
+    "halving": "the compiler of Loihi 2: images in tiles of powers of two, others divided until they fit",
+    "whole": "a layer to a core, never divided; cores may differ",
+}
+"""How populations are divided among cores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreKind:
+    """Cores of one size on a chip whose cores differ."""
+
+    count: int
+    neurons: float
+    synapse_bits: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeuroDevice:
     """Limits, energies and times of a chip. Every number is a scalar or an array of shape `(points, 1)`; units as in `FIELDS`."""
@@ -59,6 +93,10 @@ class NeuroDevice:
     name: str
     vendor: str = "generic"
     architecture: str = "generic"
+    partition: str = "even"
+    """One of `PARTITIONS`."""
+    core_kinds: tuple[CoreKind, ...] = ()
+    """Where the cores differ; empty where they are all alike."""
     core_count: Array
     neurons_per_core: Array
     synapse_bits_per_core: Array
@@ -66,6 +104,12 @@ class NeuroDevice:
     synapse_overhead_bits: Array = 0.0
     axons_in_per_core: Array = 1e9
     axons_out_per_core: Array = 1e9
+    shared_axons: Array = 0.0
+    multicast: Array = 0.0
+    partial_sums: Array = 0.0
+    synapse_word_bits: Array = 1.0
+    compiler_neurons: Array = 1e9
+    chip_count: Array = 1.0
     shared_weights: Array = 1.0
     cores_per_tile: Array = 1.0
     mesh_width: Array = 1.0
@@ -98,6 +142,10 @@ class NeuroDevice:
 
     family = "neuromorphic"
 
+    def __post_init__(self) -> None:
+        if self.partition not in PARTITIONS:
+            raise UnknownName("partition of a neuromorphic chip", self.partition, PARTITIONS)
+
     @classmethod
     def from_shelf(cls, name: str) -> NeuroDevice:
         """The chip called `name`, or described by the YAML file at that path.
@@ -106,7 +154,9 @@ class NeuroDevice:
             UnknownName: no such chip, or an unknown field in its file.
             InputError: a field is missing or wrong.
         """
-        return cls(**described(name, family="neuromorphic", fields=FIELDS, text=("vendor", "architecture")))
+        raw = described(name, family="neuromorphic", fields=FIELDS, text=("vendor", "architecture"), other=("partition", "core_kinds"))
+        kinds = tuple(_kind(name, i, k) for i, k in enumerate(raw.pop("core_kinds") or ()))
+        return cls(**{**raw, "partition": raw["partition"] or "even", "core_kinds": kinds})
 
     def with_overrides(self, overrides: Mapping[str, Any], /) -> NeuroDevice:
         """A copy with other quantities; text carries units, arrays are columns of points, `(points, 1)`.
@@ -116,3 +166,15 @@ class NeuroDevice:
             InputError: neither number, text nor array, a wrong unit, or a value out of range.
         """
         return overridden(self, overrides, fields=FIELDS, noun="a neuromorphic chip")
+
+
+def _kind(name: str, index: int, raw: Any) -> CoreKind:
+    """One entry of `core_kinds`.
+
+    Raises:
+        InputError: not three positive numbers.
+    """
+    names = ("count", "neurons", "synapse_bits")
+    if not isinstance(raw, Mapping) or set(raw) != set(names) or not all(isinstance(v, int | float) and v > 0 for v in raw.values()):
+        raise InputError(f"{name}, core_kinds[{index}]: found {raw!r}; expected {', '.join(names)}, each a number above 0")
+    return CoreKind(**{n: raw[n] for n in names})
