@@ -18,6 +18,10 @@ LEAST = 1e-9
 """Guards quotients of whole numbers against rounding."""
 
 
+NEVER = 1e30
+"""Blocks of what does not fit at all: finite, so that nothing becomes undefined, but beyond every budget."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """One axis of a convolution on an aperture, arrays that broadcast to `(points, rows)`."""
@@ -59,7 +63,7 @@ def ceiling(xp: Any, value: Array) -> Array:
 def cut(xp: Any, image: Array, kernel: Array, aperture: Array, *, split_kernels: bool) -> Cut:
     """The cheapest way to bring an axis onto the aperture: whole, the image cut, the kernel cut, or both.
 
-    Where the kernel is larger than the aperture and must not be split, the number of blocks is infinite.
+    Where the kernel is larger than the aperture and must not be split, there are `NEVER` blocks.
     """
     whole = image + kernel - 1.0 <= aperture
     one = xp.ones_like(image + kernel + aperture)
@@ -68,7 +72,7 @@ def cut(xp: Any, image: Array, kernel: Array, aperture: Array, *, split_kernels:
         half = _least(xp, xp.floor((aperture * one + 1.0) / 2.0))
         ways += [(one, ceiling(xp, kernel / _least(xp, aperture - image + 1.0)), aperture >= image)]
         ways += [(ceiling(xp, image / _least(xp, aperture - half + 1.0)), ceiling(xp, kernel / half), one > 0)]
-    blocks, pieces = one * xp.inf, one
+    blocks, pieces = one * NEVER, one
     for b, p, possible in ways:
         better = possible & (b * p < blocks * pieces)
         blocks, pieces = xp.where(better, b, blocks), xp.where(better, p, pieces)
