@@ -159,16 +159,16 @@ class _Reader:
     def _term(self, node: ast.expr) -> _Term:
         if isinstance(node, ast.Name | ast.Attribute):
             return self._name(node)
-        kinds: tuple[tuple[type, Any], ...] = (
-            (ast.BoolOp, self._joined),
-            (ast.UnaryOp, self._unary),
-            (ast.BinOp, self._arithmetic),
-            (ast.Compare, self._compared),
-            (ast.Call, self._called),
-        )
-        for kind, read in kinds:
-            if isinstance(node, kind):
-                return read(node)
+        if isinstance(node, ast.BoolOp):
+            return self._joined(node)
+        if isinstance(node, ast.UnaryOp):
+            return self._unary(node)
+        if isinstance(node, ast.BinOp):
+            return self._arithmetic(node)
+        if isinstance(node, ast.Compare):
+            return self._compared(node)
+        if isinstance(node, ast.Call):
+            return self._called(node)
         raise self._refused(node)
 
     def _refused(self, node: ast.AST) -> InputError:

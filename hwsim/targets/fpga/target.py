@@ -13,6 +13,7 @@ from hwsim import shelf
 from hwsim.cost import Cost, Program, Verdict
 from hwsim.graph import Graph
 from hwsim.quantities import Quantity
+from hwsim.targets.fpga.by_layer import layer_columns, with_layers
 from hwsim.targets.fpga.constants import sources
 from hwsim.targets.fpga.cost import program_cost
 from hwsim.targets.fpga.device import FpgaDevice
@@ -121,6 +122,14 @@ class FpgaTarget:
             "Cycles": f"{cycles:,.0f}, initiation interval {interval:,.0f}, clock {format_si(1 / period, 'Hz')} ({format_si(period, 's')})",
             "Stage": f"{mapping.stage}, {STAGE_WORDS[mapping.stage]}",
         }
+
+    def with_layers(self, graph: Graph, mapping: FpgaMapping, choices: Mapping[str, Mapping[str, Any]]) -> FpgaMapping:
+        """The mapping with choices for layers by pattern."""
+        return with_layers(graph, mapping, choices)
+
+    def layer_columns(self, program: Program) -> Mapping[str, tuple[tuple[str, ...], np.ndarray]]:
+        """What may differ from layer to layer in a sweep."""
+        return layer_columns(program)
 
     def verdict(self, program: Program, cost: Cost, *, device: FpgaDevice, mapping: FpgaMapping) -> Verdict:
         """Whether it will synthesise, and what puts it at risk."""
