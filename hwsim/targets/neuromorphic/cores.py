@@ -1,7 +1,8 @@
 """How many cores populations take, in closed form: no synapse is enumerated, nothing is placed by trial.
 
 Four limits of a core say how a population is divided: neurons, memory of synapses, input axons, output axons. `PARTITIONS` names the ways:
-evenly; by halving, as the compiler of Loihi 2 does (`halving.py`); or not at all (`whole`, with cores that may differ).
+evenly; by halving, as the compiler of Loihi 2 does (`halving.py`); with cores that populations share (chips of one or two cores); or not at
+all (`whole`, with cores that may differ).
 """
 
 from __future__ import annotations
@@ -48,11 +49,30 @@ def allocate(c: ConnectionColumns, device: NeuroDevice) -> Allocation:
     divided = halved(c, device) if device.partition == "halving" else np.maximum.reduce(list(bounds.values()))
     out = output_bound(c, device, divided)
     used = np.ones_like(out) if device.partition == "whole" else np.maximum(divided, out)
-    own = np.where(c.population == np.arange(c.population.shape[-1]), used, 0.0)
-    needed = np.sum(own, axis=-1, keepdims=True)
-    if device.partition == "whole" and device.core_kinds:
-        needed = np.where((short := shortage(c, device)) > 0, device.core_count + short, needed)
+    first = c.population == np.arange(c.population.shape[-1])
+    own = np.where(first, used, 0.0)
+    if device.partition == "whole":
+        needed = np.sum(own, axis=-1, keepdims=True) + np.maximum(shortage(c, device), 0.0)
+    elif device.partition == "shared":
+        needed = shared_cores(c, device)
+    else:
+        needed = np.sum(own, axis=-1, keepdims=True)
     return Allocation(used, own, {**bounds, "output axons": out}, inputs, needed)
+
+
+def shared_cores(c: ConnectionColumns, device: NeuroDevice) -> Array:
+    """Cores that all populations need together, shape `(1,)` or `(points, 1)`, where they may stand beside each other in one.
+
+    A neuron takes a place in as many cores as its inputs do; a source is an input axon once, whichever populations it feeds.
+    """
+    first = c.population == np.arange(c.population.shape[-1])
+    bits = (c.population_synapses + _unrolled(c)) * (device.weight_bits + device.synapse_overhead_bits)
+    split = np.where(device.partial_sums > 0, np.ceil(c.population_sources / device.axons_in_per_core), 1.0)
+    sums = [
+        np.sum(np.where(first, c.population_neurons * split, 0.0), axis=-1, keepdims=True) / device.neurons_per_core,
+        np.sum(np.where(first, bits, 0.0), axis=-1, keepdims=True) / device.synapse_bits_per_core,
+    ]
+    return np.maximum(np.ceil(np.maximum(*sums)), 1.0)
 
 
 def cores(c: ConnectionColumns, device: NeuroDevice) -> Array:
@@ -123,26 +143,48 @@ def output_bound(c: ConnectionColumns, device: NeuroDevice, used: Array) -> Arra
 
 
 def whole_need(c: ConnectionColumns, device: NeuroDevice) -> tuple[Array, Array]:
-    """Neurons and bits of synapses of each population in one core."""
-    weights = np.where(device.shared_weights > 0, c.population_weights, _unrolled(c)) + c.population_synapses
-    return c.population_neurons, weights * (device.weight_bits + device.synapse_overhead_bits)
+    """Neurons and bits of synapses of each population in one core.
+
+    With `padded_memory`, images of f channels take f 2^(ceil(log2 width) + ceil(log2 height)) neurons, and windows on c channels
+    c 2^(ceil(log2 taps) + ceil(log2 f)) weights (sinabs, memory summary of a DynapCNN layer).
+    """
+    padded = device.padded_memory > 0
+    sides = _power_of_two(c.width) * _power_of_two(c.height)
+    neurons = np.where(padded & (c.image > 0), c.channels * sides, c.population_neurons)
+    taps = c.population_lists / np.maximum(c.population_depth, 1.0)
+    windows = c.population_depth * c.groups * _power_of_two(taps) * _power_of_two(c.channels)
+    dense = c.population_sources * _power_of_two(c.population_neurons)
+    shared = np.where(device.shared_weights > 0, c.population_weights, _unrolled(c))
+    weights = np.where(padded, windows + dense, shared + c.population_synapses)
+    return neurons, weights * (device.weight_bits + device.synapse_overhead_bits)
+
+
+def _power_of_two(value: Array) -> Array:
+    return 2.0 ** np.ceil(np.log2(np.maximum(value, 1.0)))
 
 
 def shortage(c: ConnectionColumns, device: NeuroDevice) -> Array:
-    """Layers that find no core of their own on a chip with `core_kinds`, shape `(1,)` or `(points, 1)`.
+    """Layers that find no core of their own on a chip that does not divide them, beyond cores left over, shape `(1,)` or `(points, 1)`.
 
-    By Hall's theorem the largest assignment leaves out as many as the worst set of kinds has too many layers that only it could take.
+    By Hall's theorem the largest assignment leaves out as many as the worst set of kinds of cores has layers too many that no other kind
+    could take. Counted against all cores: layers left out, less the cores that stay free.
     """
-    neurons, bits = whole_need(c, device)
+    takes, counts = candidates(c, device)
     first = c.population == np.arange(c.population.shape[-1])
-    takes = [(neurons <= k.neurons) & (bits <= k.synapse_bits) for k in device.core_kinds]
-    worst = np.sum(np.where(first & ~np.logical_or.reduce(takes), 1.0, 0.0), axis=-1, keepdims=True)
-    lost = worst
-    everyone = range(len(takes))
-    for size in range(1, len(takes) + 1):
-        for chosen in combinations(everyone, size):
-            others = [takes[i] for i in everyone if i not in chosen]
-            elsewhere = np.logical_or.reduce(others) if others else np.zeros_like(takes[0])
-            alone = np.sum(np.where(first & ~elsewhere, 1.0, 0.0), axis=-1, keepdims=True)
-            worst = np.maximum(worst, alone - sum(device.core_kinds[i].count for i in chosen))
-    return np.maximum(worst, lost)
+    worst: Array = 0.0
+    for size in range(len(takes) + 1):
+        for chosen in combinations(range(len(takes)), size):
+            elsewhere = [take for i, take in enumerate(takes) if i not in chosen]
+            free = np.logical_or.reduce(elsewhere) if elsewhere else np.zeros_like(takes[0])
+            alone = np.sum(np.where(first & ~free, 1.0, 0.0), axis=-1, keepdims=True)
+            worst = np.maximum(worst, alone - sum(counts[i] for i in chosen))
+    free_cores = device.core_count - np.sum(first, axis=-1, keepdims=True)
+    return np.where(worst > 0, worst + np.maximum(free_cores, 0.0), 0.0)
+
+
+def candidates(c: ConnectionColumns, device: NeuroDevice) -> tuple[list[Array], list[Array]]:
+    """Whether each kind of core can hold each population alone, and how many there are of the kind."""
+    neurons, bits = whole_need(c, device)
+    kinds = [(k.neurons, k.synapse_bits, k.count) for k in device.core_kinds]
+    kinds = kinds or [(device.neurons_per_core, device.synapse_bits_per_core, device.core_count)]
+    return [(neurons <= n) & (bits <= m) for n, m, _ in kinds], [count for *_, count in kinds]

@@ -34,6 +34,9 @@ FIELDS: Mapping[str, Field] = {
     "compiler_neurons": Field(
         "1", required=False, default=1e9, doc="neurons that the compiler puts into a core at the most, whatever the core could hold"
     ),
+    "padded_memory": Field(
+        "1", required=False, default=0.0, doc="1 where addresses pad the sides of images, windows and channels in memory to powers of two"
+    ),
     "chip_count": Field("1", required=False, default=1.0, doc="chips that can be joined, where somebody has; 1 where nobody has"),
     "shared_weights": Field(
         "1", required=False, default=1.0, doc="1 where convolutions share their weights in memory, 0 where every synapse is stored"
@@ -61,6 +64,8 @@ FIELDS: Mapping[str, Field] = {
     "barrier_s": Field("s", required=False, doc="end of a timestep with one tile in use"),
     "barrier_doubling_s": Field("s", required=False, doc="added whenever the tiles in use double"),
     "barrier_limit_s": Field("s", required=False, doc="most that the barrier takes; 0: no limit"),
+    "barrier_plateau_s": Field("s", required=False, doc="most that it takes with fewer than barrier_limit_tiles in use; 0: no plateau"),
+    "barrier_limit_tiles": Field("1", required=False, default=0.0, doc="tiles in use from which barrier_limit_s holds; 0: from the first"),
     "static_w": Field("W", required=False, doc="power of the chip with nothing to do"),
     "host_w": Field("W", required=False, doc="further power of host and I/O while it runs"),
     "host_timestep_s": Field("s", required=False, doc="time of host and I/O each timestep, where it was measured"),
@@ -72,6 +77,7 @@ FIELDS: Mapping[str, Field] = {
 PARTITIONS = {
     "even": "as many neurons in a core as the tightest limit lets in",
     "halving": "the compiler of Loihi 2: images in tiles of powers of two, others divided until they fit",
+    "shared": "populations share cores: as many as the tightest limit asks for all of them together",
     "whole": "a layer to a core, never divided; cores may differ",
 }
 """How populations are divided among cores."""
@@ -109,6 +115,7 @@ class NeuroDevice:
     partial_sums: Array = 0.0
     synapse_word_bits: Array = 1.0
     compiler_neurons: Array = 1e9
+    padded_memory: Array = 0.0
     chip_count: Array = 1.0
     shared_weights: Array = 1.0
     cores_per_tile: Array = 1.0
@@ -134,6 +141,8 @@ class NeuroDevice:
     barrier_s: Array = 0.0
     barrier_doubling_s: Array = 0.0
     barrier_limit_s: Array = 0.0
+    barrier_plateau_s: Array = 0.0
+    barrier_limit_tiles: Array = 0.0
     static_w: Array = 0.0
     host_w: Array = 0.0
     host_timestep_s: Array = 0.0
@@ -156,6 +165,8 @@ class NeuroDevice:
         """
         raw = described(name, family="neuromorphic", fields=FIELDS, text=("vendor", "architecture"), other=("partition", "core_kinds"))
         kinds = tuple(_kind(name, i, k) for i, k in enumerate(raw.pop("core_kinds") or ()))
+        if (held := sum(k.count for k in kinds)) not in (0, raw["core_count"]):
+            raise InputError(f"{name}: core_kinds has {held} cores, core_count {raw['core_count']:g}; expected as many")
         return cls(**{**raw, "partition": raw["partition"] or "even", "core_kinds": kinds})
 
     def with_overrides(self, overrides: Mapping[str, Any], /) -> NeuroDevice:
