@@ -30,7 +30,7 @@ def load(
     if strange and not allow_unsupported:
         raise UnsupportedOp(strange, where=where)
     sizes = shapes(net, dims=dims, input_shape=input_shape, where=where)
-    facts = {} if timesteps is None else {"timesteps": timesteps}
+    facts: dict[str, Any] = {} if timesteps is None else {"timesteps": timesteps}
     name = Path(where).stem if on_disk else "nir"
     builder = GraphBuilder(name, source=where, frontend="nir", batch=batch, **facts)
     return _Writer(net, sizes, builder, batch, where).write()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from hwsim.errors import InputError, MissingExtra
@@ -27,7 +27,7 @@ class Source:
     edges: tuple[tuple[str, str], ...]
 
 
-def read(path: str | Path) -> Source:
+def read(path: str | PurePath) -> Source:
     """The network in a file, as `nir.read(path, type_check=False)` sees it.
 
     Raises:

@@ -135,7 +135,7 @@ def result(node: Any, x: Shape, where: str) -> Shape:
 
 
 def _product(node: Any, x: Shape, where: str) -> Shape:
-    weight = tuple(int(s) for s in node.weight.shape)
+    weight: Shape = tuple(int(s) for s in node.weight.shape)
     fitting = (*weight[:-2], weight[-1])
     if x[-1] != weight[-1] and math.prod(x) != math.prod(fitting):
         raise InputError(

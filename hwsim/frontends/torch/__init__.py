@@ -48,7 +48,7 @@ class TorchFrontend:
             batch: samples; default 1, or what `inputs` says.
             seq_len: tokens of a text model; default 128.
             options: `inputs` (tensors or shapes, a sequence or a mapping by argument), for modules that name none themselves;
-                those after `?` may be given here as well.
+                `timesteps` of an inference, for a module of spiking neurons that runs one; those after `?` may be given here as well.
 
         Raises:
             InputError: a file with pickled code, an option that is wrong, a module that cannot be captured.

@@ -11,12 +11,12 @@ import torch
 from torch.export.graph_signature import InputKind
 
 from hwsim.errors import GraphError, HwsimError, UnsupportedOp
-from hwsim.frontends.torch import rules_dense, rules_layout, rules_pointwise, rules_reduction, rules_sequence
+from hwsim.frontends.torch import rules_dense, rules_layout, rules_pointwise, rules_reduction, rules_sequence, rules_spiking
 from hwsim.frontends.torch.rules import RULES, Call, format_of, operator_name
 from hwsim.frontends.torch.values import values
 from hwsim.graph import Graph, GraphBuilder
 
-_TABLES = (rules_dense, rules_layout, rules_pointwise, rules_reduction, rules_sequence)
+_TABLES = (rules_dense, rules_layout, rules_pointwise, rules_reduction, rules_sequence, rules_spiking)
 _SILENT = ("_assert", "sym_", "_set_grad", "_print", "set_", "_enter_autocast", "_exit_autocast")
 
 

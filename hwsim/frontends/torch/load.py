@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from hwsim.errors import InputError
-from hwsim.frontends.torch import huggingface, timm_models
+from hwsim.frontends.torch import huggingface, spiking, timm_models
 from hwsim.frontends.torch.convert import to_graph
 from hwsim.frontends.torch.export import Example, capture, given
 from hwsim.frontends.torch.patterns import tidy
+from hwsim.frontends.torch.timesteps import fold
 from hwsim.graph import Graph
 
 
@@ -31,13 +32,38 @@ def load(source: Any, *, batch: int | None, seq_len: int | None, allow_unsupport
     """The graph of a source that the front end accepts; arguments and errors as for `TorchFrontend.load`."""
     if isinstance(source, torch.export.ExportedProgram):
         return _from_program(source, batch=batch, allow_unsupported=allow_unsupported, options=options)
-    scans = options.pop("scans", "fused")
+    scans, steps = options.pop("scans", "fused"), timesteps_option(options)
+    if isinstance(source, torch.nn.Module) and spiking.has_neurons(source):
+        return _spiking(source, batch=batch, timesteps=steps, allow_unsupported=allow_unsupported, options=options)
     model = build(source, batch=batch, seq_len=seq_len, options=options)
     with huggingface.traceable(model.module, scans=scans):
         program = capture(model.module, model.example, source=model.source)
-    facts = {"batch": model.example.batch, **model.facts}
+    facts = {"batch": model.example.batch, **({} if steps is None else {"timesteps": steps}), **model.facts}
     graph = to_graph(program, name=model.name, source=model.source, module=model.module, allow_unsupported=allow_unsupported, **facts)
     return tidy(graph, model.module)
+
+
+def timesteps_option(options: dict[str, Any]) -> int | None:
+    """The option `timesteps`, taken out of the options.
+
+    Raises:
+        InputError: no whole number of at least 1.
+    """
+    steps = options.pop("timesteps", None)
+    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
+        raise InputError(f"timesteps is {steps!r}; expected a whole number of at least 1")
+    return steps
+
+
+def _spiking(
+    module: torch.nn.Module, *, batch: int | None, timesteps: int | None, allow_unsupported: bool, options: dict[str, Any]
+) -> Graph:
+    """One timestep of a module with spiking neurons."""
+    model = build(module, batch=None, seq_len=None, options=options)
+    found = spiking.captured(module, model.example, source=model.source, batch=batch, timesteps=timesteps)
+    facts = {**model.facts, "batch": found.batch}
+    graph = to_graph(found.program, name=model.name, source=model.source, module=module, allow_unsupported=allow_unsupported, **facts)
+    return tidy(fold(graph, found.seen, timesteps=found.timesteps, source=model.source), module)
 
 
 def build(source: Any, *, batch: int | None, seq_len: int | None, options: dict[str, Any]) -> Model:

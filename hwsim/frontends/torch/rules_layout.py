@@ -159,8 +159,9 @@ def expand_all(call: Call) -> tuple[str, ...]:
 
 @rule("repeat", "tile", "repeat_interleave")
 def tile(call: Call) -> str:
-    """Copies side by side."""
-    return call.add("tile", [call.first()], shape=call.shape)
+    """Copies side by side; one copy is the tensor itself."""
+    x = call.first()
+    return x if call.shape_of(x) == call.shape else call.add("tile", [x], shape=call.shape)
 
 
 @rule("cat", "concat", "concatenate", "hstack", "vstack", "column_stack")
