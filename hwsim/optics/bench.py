@@ -29,6 +29,8 @@ class Bench:
     """Bits of the input modulator, on amplitude (on intensity with `detection="intensity"`)."""
     mask_bits: float = math.inf
     """Bits of the Fourier mask: 2^b - 1 steps of amplitude, 2^b steps of phase."""
+    mask_amplitude_bits: float = 0.0
+    """Bits of the mask's amplitude where they differ from those of its phase; 0: the same."""
     camera_bits: float = math.inf
     """Bits of the camera's converter, on intensity."""
     photons: float = math.inf
@@ -56,7 +58,7 @@ class Bench:
             _expect(name, getattr(self, name), least=1.0, what="at least 1 bit")
         if not self.photons > 0:
             raise InputError(f"photons is {self.photons!r}; expected more than 0 at the brightest pixel (math.inf: no shot noise)")
-        for name in ("read_noise_e", "full_well_e", "misalignment_px", "frame_px"):
+        for name in ("mask_amplitude_bits", "read_noise_e", "full_well_e", "misalignment_px", "frame_px"):
             _expect(name, getattr(self, name), least=0.0, what="0 or more")
         if not 0 <= self.crosstalk_frac < 1:
             raise InputError(f"crosstalk_frac is {self.crosstalk_frac!r}; expected a share, 0 to below 1")

@@ -48,7 +48,7 @@ def _spectra(kernel: Array, *, bench: Bench, at: Geometry, backend: Backend) -> 
     """Transfer functions of one non-negative kernel (or, of an ideal bench, of any)."""
     if bench.detection == "intensity":
         return (_incoherent(kernel, bench=bench, at=at, backend=backend),)
-    shown = quantised_mask(backend.spectrum(kernel), bits=bench.mask_bits, backend=backend)
+    shown = quantised_mask(backend.spectrum(kernel), bench=bench, backend=backend)
     if bench.misalignment_px == 0:
         return (shown,)
     return _shifted(backend.frames(shown, at.frame), pixels=bench.misalignment_px, at=at, backend=backend)
@@ -58,7 +58,7 @@ def _incoherent(kernel: Array, *, bench: Bench, at: Geometry, backend: Backend) 
     """The mask is a pupil; the kernel is the square of what it does to a point: its root is shown."""
     if math.isinf(bench.mask_bits):
         return backend.spectrum(kernel)
-    pupil = quantised_mask(backend.spectrum(backend.xp.sqrt(kernel)), bits=bench.mask_bits, backend=backend)
+    pupil = quantised_mask(backend.spectrum(backend.xp.sqrt(kernel)), bench=bench, backend=backend)
     return backend.spectrum(backend.frames(pupil, at.frame) ** 2)
 
 
@@ -75,13 +75,13 @@ def _centred(side: int, backend: Backend) -> Array:
     return (place + side // 2) % side - side // 2
 
 
-def quantised_mask(spectrum: Array, *, bits: float, backend: Backend) -> Array:
+def quantised_mask(spectrum: Array, *, bench: Bench, backend: Backend) -> Array:
     """A spectrum with 2^b - 1 steps of amplitude up to its own largest, and 2^b steps of phase."""
-    if math.isinf(bits):
+    if math.isinf(bench.mask_bits):
         return spectrum
-    xp, steps = backend.xp, round(2**bits)
-    amplitude = quantised(xp.abs(spectrum), bits=bits, backend=backend)
-    turn = 2 * math.pi / steps
+    xp = backend.xp
+    amplitude = quantised(xp.abs(spectrum), bits=bench.mask_amplitude_bits or bench.mask_bits, backend=backend)
+    turn = 2 * math.pi / round(2**bench.mask_bits)
     phase = xp.round(xp.atan2(xp.imag(spectrum), xp.real(spectrum)) / turn) * turn
     return amplitude * xp.cos(phase) + 1j * (amplitude * xp.sin(phase))
 

@@ -8,6 +8,7 @@ of the exact full convolution, averaged over images and kernels.
 from __future__ import annotations
 
 import csv
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -20,14 +21,14 @@ from hwsim.optics.bench import Bench
 from hwsim.optics.simulation import convolve, ideal
 
 IMAGE, KERNEL, FRAME = 32, 3, 64
-SAMPLES = 200
+SAMPLES = 400
 """Pairs of image and kernel that are averaged."""
 TABLE = Bench(signs="kernel", frame_px=FRAME)
-_BITS = {"input SLM": ("input_bits",), "mask amp+phase": ("mask_bits",), "mask phase only quantised": (), "camera ADC": ("camera_bits",)}
+_PARTS = {"input SLM": "input_bits", "mask amp+phase": "mask_bits", "mask phase only quantised": "mask_bits", "camera ADC": "camera_bits"}
 
 
 def bench_of(setting: str) -> Bench | None:
-    """The bench of a row of the table; None for a row that it has no part for (a mask with perfect amplitude).
+    """The bench of a row of the table; None for the one without errors.
 
     Raises:
         InputError: a text of another form.
@@ -38,8 +39,8 @@ def bench_of(setting: str) -> Bench | None:
     if setting.startswith("ideal"):
         return None
     if found := re.fullmatch(r"(.*) (\d+) bit", setting):
-        fields = _BITS[found[1]]
-        return replace(TABLE, **dict.fromkeys(fields, float(found[2]))) if fields else None
+        amplitude = math.inf if "phase only" in setting else 0.0
+        return replace(TABLE, mask_amplitude_bits=amplitude, **{_PARTS[found[1]]: float(found[2])})
     if found := re.fullmatch(r"shot noise, (\S+) photons at full-scale pixel", setting):
         return replace(TABLE, photons=float(found[1]))
     if found := re.fullmatch(r"all: (\d+)-bit SLMs\+ADC, (\S+) ph", setting):
