@@ -135,13 +135,14 @@ def result(node: Any, x: Shape, where: str) -> Shape:
 
 
 def _product(node: Any, x: Shape, where: str) -> Shape:
-    weight: Shape = tuple(int(s) for s in node.weight.shape)
-    fitting = (*weight[:-2], weight[-1])
-    if x[-1] != weight[-1] and math.prod(x) != math.prod(fitting):
+    *lead, rows, columns = (int(s) for s in node.weight.shape)
+    fitting = (*lead, columns)
+    if x[-1] != columns and math.prod(x) != math.prod(fitting):
+        weight = (*lead, rows, columns)
         raise InputError(
             f"{where}: the input {x} does not fit the weight {weight}; expected {fitting}. Check the layer before, or the input"
         )
-    return (*weight[:-2], weight[-2]) if len(weight) > 2 or x[-1] != weight[-1] else (*x[:-1], weight[-2])
+    return (*lead, rows) if lead or x[-1] != columns else (*x[:-1], rows)
 
 
 def window(node: Any, dims: int) -> dict[str, Any]:
