@@ -33,7 +33,8 @@ class Suite:
     """Name of the function in the module of `rows` that fits and writes the constants anew."""
     columns: tuple[str, ...] = RELATIVE
     """Statistics that its tables show."""
-
+    text: str | None = None
+    """`module:function` that returns Markdown to follow the tables."""
     @property
     def title(self) -> str:
         """What the tables hold."""
@@ -96,6 +97,47 @@ SUITES = {
             "hwsim.datasets.spiking_counts:ecoformer_rows",
             "J",
             "operation-count energy of EcoFormer's table",
+        ),
+        Suite(
+            "optical-precision",
+            "hwsim.optics.precision:validation_rows",
+            "",
+            "relative rms error of a simulated 4f bench against a table of single sources of error",
+        ),
+        Suite(
+            "optical-error-model",
+            "hwsim.optics.fit:validation_rows",
+            "",
+            "relative rms error of random 4f benches by the closed form, against simulations that the fit did not see",
+            "write",
+        ),
+        Suite(
+            "neuro-spike-driven",
+            "hwsim.datasets.spiking_counts:spike_driven_rows",
+            "",
+            "parameters and operations of Spike-driven Transformer V1 in five sizes",
+        ),
+        Suite("neuro-meta", "hwsim.datasets.spiking_counts:meta_rows", "", "operations of Meta-SpikeFormer in three sizes, layer by layer"),
+        Suite(
+            "neuro-published",
+            "hwsim.datasets.spiking_published:published_rows",
+            "J",
+            "published energies by the zoo's networks at the default firing rate, and the rate that each implies",
+            text="hwsim.datasets.spiking_published:published_detail",
+        ),
+        Suite(
+            "optical-fatnet",
+            "hwsim.targets.optical.published:fatnet_rows",
+            "",
+            "FatNet's published times and the published ratios of operations, from our graphs under the published assumptions",
+            text="hwsim.targets.optical.published:fatnet_text",
+        ),
+        Suite(
+            "optical-charged",
+            "hwsim.targets.optical.published:charged_rows",
+            "s",
+            "FatNet's published times against those with conversion, readout and electronics charged: what the publication leaves out",
+            text="hwsim.targets.optical.published:charged_text",
         ),
         *(
             Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
@@ -221,7 +263,12 @@ def markdown(item: Report) -> str:
     for rows in filter(None, ([item.overall] if item.overall else (), item.by_device, item.by_group, item.by_both)):
         lines += [f"| {row.group} | {' | '.join(cells(row, item.suite.columns))} |" for row in rows]
         lines.append(f"| |{' |' * len(titles)}")
-    return "\n".join(lines[:-1]) + "\n"
+    return "\n".join(lines[:-1]) + "\n" + (f"\n{text}" if (text := text_of(item.suite)) else "")
+
+
+def text_of(chosen: Suite) -> str:
+    """The Markdown that follows the tables of a suite; empty where there is none."""
+    return _call(chosen.text) if chosen.text else ""
 
 
 def write_intervals(reports: Iterable[Report]) -> None:

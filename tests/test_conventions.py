@@ -117,3 +117,49 @@ def test_command(tmp_path: Path) -> None:
     (found,) = json.loads(run.output)
     assert (found["timesteps"], found["convention"]) == (4, "strict-binary")
     assert found["energy_j"] == pytest.approx(sum(layer["energy_j"] for layer in found["layers"]))
+
+
+def test_published_energies_imply_the_rates_of_the_shared_table(data_dir: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    from hwsim.datasets.spiking_published import implied
+
+    found = {x.row: x for x in implied()}
+    table = pandas.read_csv(data_dir / "neuro" / "spiking_transformers" / "sdt_v1_configs.csv")
+    for row in table.itertuples():
+        x = found[row.model]
+        assert x.rate(x.mac_j) == pytest.approx(row.implied_mean_rate_firstT4, rel=0.01)
+        assert x.rate(x.once_j) == pytest.approx(row.implied_mean_rate_firstT1, rel=0.01)
+
+
+def test_every_published_row_says_whether_it_can_be_reached(data_dir: Path) -> None:
+    pytest.importorskip("pandas")
+    from hwsim.datasets.spiking_published import implied, published_detail
+
+    verdicts = {(x.row, x.convention): x.verdict for x in implied() if not x.passes}
+    spikformer = "Spikformer-8-384 (counting 2: non-binary input counts as MAC)"
+    assert verdicts[spikformer, "strict-binary"] == "no rate: multiplications alone exceed it"
+    assert verdicts[spikformer, "spikformer"] == "reached"
+    assert verdicts["DeiT-B (ANN)", "strict-binary"] == "no spikes: +0.5 %"
+    assert published_detail().count("\n|") == len(implied()) + 2
+
+
+def test_what_counts_as_a_spike_decides_a_spikformer() -> None:
+    """7.73 mJ with integers as spikes needs a mean rate of 0.39; at these rates, multiply-accumulates where inputs are sums cost four times."""
+    rates = Rates({"patch_embed": {"rate": 0.39}, "block": {"rate": 0.39}}, "all alike")
+    graph = hwsim.load("spikformer_8_384")
+    with_integers, strict = (
+        operation_energy(graph, convention=convention(c), rates=rates).energy_j for c in ("spikformer", "strict-binary")
+    )
+    assert with_integers == pytest.approx(7.73e-3, rel=0.01)
+    assert strict / with_integers > 12.43 / 7.73
+
+
+@pytest.mark.parametrize(("suite", "bar"), [("neuro-spike-driven", 0.5), ("neuro-meta", 0.5)])
+def test_operations_are_those_of_the_code(suite: str, bar: float, data_dir: Path) -> None:
+    pytest.importorskip("pandas")
+    from hwsim import validation
+
+    (found,), skipped = validation.run([suite])
+    assert not skipped
+    assert found.overall is not None
+    assert found.overall.p90 < bar

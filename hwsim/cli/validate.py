@@ -59,10 +59,11 @@ def _list(as_json: bool) -> None:
 def _show(reports: list[Any], as_json: bool) -> None:
     if as_json:
         return output.show_json([_plain(r) for r in reports])
+    from hwsim import validation
     from hwsim.report.tables import error_table
 
     for report in reports:
-        output.show(error_table(report), "")
+        output.show(error_table(report), "", *filter(None, [validation.text_of(report.suite)]))
     output.show(
         "Absolute percentage errors; rank: Spearman's coefficient; roof: errors of a plain roofline; exact, within 2: shares of the rows."
     )

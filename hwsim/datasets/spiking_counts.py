@@ -1,4 +1,4 @@
-"""Published operation counts and energies of spiking transformers (Spikingformer's log, EcoFormer's table)."""
+"""Operation counts and energies of spiking transformers: Spikingformer's log, EcoFormer's table, layers of Spike-driven Transformers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def spikingformer_rows() -> dict[str, Any]:
     table = pandas().read_csv(path)
     names = [dotted(name) for name in table.layer]
     measured = table.macs.to_numpy(float) * chosen.mac_j + table.acs.to_numpy(float) * chosen.add_j
-    return _columns("Spikingformer-8-512", table.type.to_numpy(str), measured, np.array([own[n] for n in names]))
+    return columns("Spikingformer-8-512", table.type.to_numpy(str), measured, np.array([own[n] for n in names]))
 
 
 def ecoformer_rows() -> dict[str, Any]:
@@ -41,8 +41,40 @@ def ecoformer_rows() -> dict[str, Any]:
     counts = [[1e9 * float(n) for n in re.findall(r"([\d.]+)B", row.op_count_published)] for row in rows]
     chosen = convention("ecoformer")
     found = np.array([counted_energy_j(chosen, multiplications=m, additions=a) for m, a in counts])
-    return _columns("EcoFormer", np.array([row.model for row in rows]), np.array([row.energy_mJ * 1e-3 for row in rows]), found)
+    return columns("EcoFormer", np.array([row.model for row in rows]), np.array([row.energy_mJ * 1e-3 for row in rows]), found)
 
 
-def _columns(device: str, group: np.ndarray, measured: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
-    return {"device": np.full(len(group), device), "group": group, "measured_j": measured, "predicted_j": predicted}
+def spike_driven_rows() -> dict[str, Any]:
+    """Parameters and operations of Spike-driven Transformer V1, its first layer apart, against a table made with the authors' code."""
+    from hwsim import api
+
+    table = pandas().read_csv(data_path(*FOLDER, "sdt_v1_configs.csv"))
+    groups, measured, predicted = [], [], []
+    for row in table.itertuples():
+        graph = api.load(row.model.replace("SDT-", "spike_driven_").replace("-", "_"))
+        first = next(graph.work_of(n).macs for n in graph.nodes if n.kind == "conv")
+        groups += ["parameters", "operations of the first layer", "other operations"]
+        measured += [row.params_M * 1e6, row.first_layer_GMAC_per_ts * 1e9, row.rest_GMAC_per_ts * 1e9]
+        predicted += [graph.parameters, first, graph.macs - first]
+    return columns("Spike-driven Transformer V1", np.array(groups), np.array(measured), np.array(predicted), unit="count")
+
+
+def meta_rows() -> dict[str, Any]:
+    """Operations of every layer of Meta-SpikeFormer against tables made with the authors' code."""
+    from hwsim import api
+
+    groups, measured, predicted = [], [], []
+    for width in (256, 384, 512):
+        name = f"meta_spikeformer_8_{width}"
+        graph = api.load(name)
+        own = {n.path: graph.work_of(n).macs for n in graph.nodes}
+        table = pandas().read_csv(data_path(*FOLDER, f"{name}_layers.csv"))
+        groups += [name] * len(table)
+        measured += list(table.dense_macs_per_timestep)
+        predicted += [own[layer] for layer in table.layer]
+    return columns("Meta-SpikeFormer", np.array(groups), np.array(measured), np.array(predicted), unit="count")
+
+
+def columns(device: str, group: np.ndarray, measured: np.ndarray, predicted: np.ndarray, *, unit: str = "j") -> dict[str, Any]:
+    """Columns of a validation with one device."""
+    return {"device": np.full(len(group), device), "group": group, f"measured_{unit}": measured, f"predicted_{unit}": predicted}
