@@ -33,8 +33,7 @@ class Suite:
     """Name of the function in the module of `rows` that fits and writes the constants anew."""
     columns: tuple[str, ...] = RELATIVE
     """Statistics that its tables show."""
-    text: str | None = None
-    """`module:function` that returns Markdown to follow the tables."""
+
     @property
     def title(self) -> str:
         """What the tables hold."""
@@ -130,14 +129,15 @@ SUITES = {
             "hwsim.targets.optical.published:fatnet_rows",
             "",
             "FatNet's published times and the published ratios of operations, from our graphs under the published assumptions",
-            text="hwsim.targets.optical.published:fatnet_text",
+            detail="fatnet_text",
         ),
         Suite(
             "optical-charged",
             "hwsim.targets.optical.published:charged_rows",
             "s",
-            "FatNet's published times against those with conversion, readout and electronics charged: what the publication leaves out",
-            text="hwsim.targets.optical.published:charged_text",
+            "what becomes of FatNet's published times with conversion, readout and electronics charged, and GPUs beside them",
+            columns=(),
+            detail="charged_text",
         ),
         *(
             Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
@@ -251,6 +251,10 @@ def calibrate(family: str, *, tell: Callable[[str], None] = lambda _: None) -> l
 
 def markdown(item: Report) -> str:
     """The table of one suite for docs/accuracy."""
+    if not item.suite.columns:
+        return (
+            f"# {item.suite.name}\n\n{item.suite.summary.capitalize()}. Rerun: `hwsim validate {item.suite.name}`.\n\n{detail(item.suite)}"
+        )
     titles = [COLUMNS[c][0] for c in item.suite.columns]
     head = f"| | {' | '.join(titles)} |\n|---|{'---:|' * len(titles)}"
     lines = [

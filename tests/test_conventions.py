@@ -144,7 +144,7 @@ def test_every_published_row_says_whether_it_can_be_reached(data_dir: Path) -> N
 
 
 def test_what_counts_as_a_spike_decides_a_spikformer() -> None:
-    """7.73 mJ with integers as spikes needs a mean rate of 0.39; at these rates, multiply-accumulates where inputs are sums cost four times."""
+    """7.73 mJ with integers as spikes needs a mean rate of 0.39; at these rates those of sums as multiply-accumulates cost four times."""
     rates = Rates({"patch_embed": {"rate": 0.39}, "block": {"rate": 0.39}}, "all alike")
     graph = hwsim.load("spikformer_8_384")
     with_integers, strict = (
