@@ -32,7 +32,9 @@ class Suite:
     fit: str | None = None
     """Name of the function in the module of `rows` that fits and writes the constants anew."""
     columns: tuple[str, ...] = RELATIVE
-    """Statistics that its tables show."""
+    """Statistics that its tables show; none: the text stands alone."""
+    text: str | None = None
+    """`module:function` that returns Markdown to follow the tables."""
 
     @property
     def title(self) -> str:
@@ -129,7 +131,7 @@ SUITES = {
             "hwsim.targets.optical.published:fatnet_rows",
             "",
             "FatNet's published times and the published ratios of operations, from our graphs under the published assumptions",
-            detail="fatnet_text",
+            text="hwsim.targets.optical.published:fatnet_text",
         ),
         Suite(
             "optical-charged",
@@ -137,7 +139,7 @@ SUITES = {
             "s",
             "what becomes of FatNet's published times with conversion, readout and electronics charged, and GPUs beside them",
             columns=(),
-            detail="charged_text",
+            text="hwsim.targets.optical.published:charged_text",
         ),
         *(
             Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
@@ -252,9 +254,7 @@ def calibrate(family: str, *, tell: Callable[[str], None] = lambda _: None) -> l
 def markdown(item: Report) -> str:
     """The table of one suite for docs/accuracy."""
     if not item.suite.columns:
-        return (
-            f"# {item.suite.name}\n\n{item.suite.summary.capitalize()}. Rerun: `hwsim validate {item.suite.name}`.\n\n{detail(item.suite)}"
-        )
+        return f"# {item.suite.name}\n\nShows {item.suite.summary}. Rerun: `hwsim validate {item.suite.name}`.\n\n{text_of(item.suite)}"
     titles = [COLUMNS[c][0] for c in item.suite.columns]
     head = f"| | {' | '.join(titles)} |\n|---|{'---:|' * len(titles)}"
     lines = [
