@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -37,10 +37,15 @@ def instance_value(layer: Layer, key: str) -> float:
     return layer.resources.get(key, layer.extra.get(key, 0.0))
 
 
-def instance_cell(layer: Layer, key: str) -> str:
-    """As it is printed; `-` for none."""
+def instance_words(estimate: Estimate, key: str) -> Sequence[str]:
+    """Words that a column's whole numbers stand for (`Target.instance_words`); none where they are numbers."""
+    return getattr(family_of(estimate), "instance_words", {}).get(key, ())
+
+
+def instance_cell(layer: Layer, key: str, words: Sequence[str] = ()) -> str:
+    """As it is printed, the number or its word; `-` for none."""
     value = instance_value(layer, key)
-    return f"{value:,.0f}" if value else "-"
+    return words[int(value)] if words else f"{value:,.0f}" if value else "-"
 
 
 def instance_tables(estimate: Estimate, *, top: int) -> list[Any]:
@@ -52,7 +57,8 @@ def instance_tables(estimate: Estimate, *, top: int) -> list[Any]:
     if len(layers) > top:
         kept = sorted(layers, key=lambda layer: -instance_value(layer, first))[:top]
         layers = [layer for layer in layers if layer in kept]
+    words = {key: instance_words(estimate, key) for key in columns}
     table = plain_table("Layer", "Kind", *columns.values(), right=range(2, 2 + len(columns)), tight=True)
     for layer in layers:
-        table.add_row(PathText(layer.name), Text(layer.kind), *(Text(instance_cell(layer, key)) for key in columns))
+        table.add_row(PathText(layer.name), Text(layer.kind), *(Text(instance_cell(layer, key, words[key])) for key in columns))
     return [Text(), Text("Instances", style="bold"), table]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from hwsim.report import svg, text
-from hwsim.report.family import instance_cell, instance_columns
+from hwsim.report.family import instance_cell, instance_columns, instance_words
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
@@ -101,11 +101,12 @@ def instance_table(e: Estimate) -> str:
     head = "".join(
         f'<th class="sort{" num" if i > 1 else ""}">{escape(h)}</th>' for i, h in enumerate(("Layer", "Kind", *columns.values()))
     )
-    rows = "".join(_row(layer, columns) for layer in e.layers)
+    words = {key: instance_words(e, key) for key in columns}
+    rows = "".join(_row(layer, words) for layer in e.layers)
     return f'<table class="layers"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(layer: Layer, columns: Iterable[str]) -> str:
-    values = {key: layer.resources.get(key, layer.extra.get(key, 0.0)) for key in columns}
-    cells = "".join(f'<td class="num" data-v="{v:.6g}">{instance_cell(layer, key)}</td>' for key, v in values.items())
+def _row(layer: Layer, words: Mapping[str, Sequence[str]]) -> str:
+    values = {key: layer.resources.get(key, layer.extra.get(key, 0.0)) for key in words}
+    cells = "".join(f'<td class="num" data-v="{v:.6g}">{instance_cell(layer, key, words[key])}</td>' for key, v in values.items())
     return f'<tr><td class="path">{escape(layer.name)}</td><td>{escape(layer.kind)}</td>{cells}</tr>'

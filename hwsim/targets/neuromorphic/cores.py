@@ -39,8 +39,9 @@ class Allocation:
 
     @property
     def limit(self) -> Array:
-        """Position in `LIMITS` of the limit that asks for most cores."""
-        return np.argmax(np.stack(np.broadcast_arrays(*self.bounds.values())), axis=0)
+        """Which of `LIMITS` asks for most cores, from 1; 0 where one core does or another row has counted them."""
+        bounds = np.stack(np.broadcast_arrays(*self.bounds.values()))
+        return np.where(self.own > 1, np.argmax(bounds, axis=0) + 1.0, 0.0)
 
 
 def allocate(c: ConnectionColumns, device: NeuroDevice) -> Allocation:
@@ -61,18 +62,19 @@ def allocate(c: ConnectionColumns, device: NeuroDevice) -> Allocation:
 
 
 def shared_cores(c: ConnectionColumns, device: NeuroDevice) -> Array:
-    """Cores that all populations need together, shape `(1,)` or `(points, 1)`, where they may stand beside each other in one.
+    """Cores that all populations need together, shape `(1,)` or `(points, 1)`, where they may stand beside each other in one."""
+    neurons, bits = shared_need(c, device)
+    return np.maximum(np.ceil(np.maximum(neurons / device.neurons_per_core, bits / device.synapse_bits_per_core)), 1.0)
 
-    A neuron takes a place in as many cores as its inputs do; a source is an input axon once, whichever populations it feeds.
-    """
+
+def shared_need(c: ConnectionColumns, device: NeuroDevice) -> tuple[Array, Array]:
+    """Neurons and bits of synapses of all populations; a neuron takes a place in as many cores as its inputs do."""
     first = c.population == np.arange(c.population.shape[-1])
     bits = (c.population_synapses + _unrolled(c)) * (device.weight_bits + device.synapse_overhead_bits)
     split = np.where(device.partial_sums > 0, np.ceil(c.population_sources / device.axons_in_per_core), 1.0)
-    sums = [
-        np.sum(np.where(first, c.population_neurons * split, 0.0), axis=-1, keepdims=True) / device.neurons_per_core,
-        np.sum(np.where(first, bits, 0.0), axis=-1, keepdims=True) / device.synapse_bits_per_core,
-    ]
-    return np.maximum(np.ceil(np.maximum(*sums)), 1.0)
+    neurons = c.population_neurons * np.maximum(split, 1.0)
+    neurons, bits = (np.sum(np.where(first, value, 0.0), axis=-1, keepdims=True) for value in (neurons, bits))
+    return neurons, bits + 0 * neurons
 
 
 def cores(c: ConnectionColumns, device: NeuroDevice) -> Array:
@@ -135,8 +137,14 @@ def _tiles(c: ConnectionColumns, device: NeuroDevice) -> Array:
 
 
 def output_bound(c: ConnectionColumns, device: NeuroDevice, used: Array) -> Array:
-    """Cores that the output axons ask for: one a neuron and core reached (two cores of a convolution), or one a neuron."""
-    reached = np.maximum(np.where(c.conv > 0, np.minimum(used, 2.0), used) @ c.feeds, 1.0)
+    """Cores that the output axons ask for: one a neuron and core reached, or one a neuron.
+
+    A neuron reaches all cores of the next population, two of a convolution's, and of a product of spikes those with its targets.
+    """
+    size = np.maximum(c.population_neurons / used, 1.0)
+    met = np.minimum(np.ceil(c.synapses / np.maximum(c.sources, 1.0) / size) + 1.0, used)
+    spread = np.where(c.conv > 0, np.minimum(used, 2.0), np.where(c.products > 0, met, used))
+    reached = np.maximum(spread @ c.feeds, 1.0)
     populations = np.where(device.multicast > 0, 1.0, np.take(reached, c.population.astype(int), axis=-1))
     each = np.maximum(np.floor(device.axons_out_per_core / populations), 1.0)
     return np.maximum(np.ceil(c.population_neurons / each), 1.0)

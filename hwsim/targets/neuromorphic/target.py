@@ -13,10 +13,12 @@ from hwsim import shelf
 from hwsim.cost import Cost, Program, Verdict
 from hwsim.graph import Graph
 from hwsim.quantities import Quantity
+from hwsim.targets.neuromorphic.cores import LIMITS
 from hwsim.targets.neuromorphic.cost import program_cost
 from hwsim.targets.neuromorphic.device import NeuroDevice
 from hwsim.targets.neuromorphic.lower import lower
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
+from hwsim.targets.neuromorphic.verdict import verdict
 from hwsim.units import format_si
 
 LEADING = (
@@ -38,9 +40,11 @@ class NeuroTarget:
     mapping_options = tuple(f.name for f in fields(NeuroMapping))
     summary = "neuromorphic chips: spiking populations on cores, energy of events, static and host power apart"
     instance_columns: Mapping[str, str] = MappingProxyType(
-        {"neurons": "Neurons", "cores": "Cores", "synaptic_operations": "Synaptic operations"}
+        {"neurons": "Neurons", "cores": "Cores", "limit": "bound by", "synaptic_operations": "Synaptic operations"}
     )
     """Columns of the table of instances."""
+    instance_words: Mapping[str, tuple[str, ...]] = MappingProxyType({"limit": ("-", *LIMITS)})
+    """What the numbers of a column stand for."""
 
     def devices(self) -> Sequence[str]:
         """Names on the shelf."""
@@ -92,8 +96,5 @@ class NeuroTarget:
         }
 
     def verdict(self, program: Program, cost: Cost, *, device: NeuroDevice, mapping: NeuroMapping) -> Verdict:
-        """Whether what the chip does without published energies or times is most of the answer."""
-        missing = [n for n in ("soma_update_j", "synapse_dense_j") if float(getattr(device, n)) == 0]
-        return Verdict(
-            warnings=(f"no published {' or '.join(missing)} of {device.name}: event energy is a lower bound",) if missing else ()
-        )
+        """Why it does not fit, and what of the answer nobody has published."""
+        return verdict(program, device)
