@@ -65,6 +65,8 @@ class Steps:
     high: float
     count: int
     log: bool = False
+    integer: bool = False
+    """Rounded to whole numbers."""
 
     def __len__(self) -> int:
         return self.count
@@ -72,7 +74,8 @@ class Steps:
     def take(self, index: np.ndarray, /) -> np.ndarray:
         """Values at these places, computed."""
         share = np.asarray(index) / max(self.count - 1, 1)
-        return _between(self.low, self.high, share, log=self.log)
+        values = _between(self.low, self.high, share, log=self.log)
+        return np.rint(values) if self.integer else values
 
     def at(self, unit: np.ndarray, /) -> np.ndarray:
         """The steps, in equal shares of the unit interval."""

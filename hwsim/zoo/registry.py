@@ -128,6 +128,16 @@ class ZooFrontend:
         return chosen.build(name=name, **{**chosen.preset, **typed})
 
 
+def checked_option(name: str, key: str, value: Any) -> Any:
+    """The value of an option of the model called `name`, in its type.
+
+    Raises:
+        UnknownName: no such model or option.
+        InputError: a value of the wrong kind.
+    """
+    return _typed(info(name), key, value)
+
+
 def _typed(chosen: Model, key: str, value: Any) -> Any:
     if key not in chosen.options:
         raise UnknownName(f"option of {chosen.name}:", key, chosen.options)
