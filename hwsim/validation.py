@@ -278,7 +278,8 @@ def text_of(chosen: Suite) -> str:
 def write_intervals(reports: Iterable[Report]) -> None:
     """Keep the conformal ranges of measured over predicted, for the intervals of estimates; a file a family."""
     for item in reports:
-        _write_domains(item.suite.name, _domains(item))
+        if item.suite.columns:
+            _write_domains(item.suite.name, _domains(item))
 
 
 def _domains(item: Report) -> dict[str, Any]:

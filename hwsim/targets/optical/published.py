@@ -97,7 +97,7 @@ def charged_rows() -> dict[str, Any]:
 
 def charged_text() -> str:
     """What becomes of the published ratios: FatNet's table and ConvShareViT against our GPU family."""
-    return "\n".join([*_assumptions(), *_fatnet_table(), *_ratio_table(), *_convshare_table(), *_reading()]) + "\n"
+    return "\n".join([ASSUMPTIONS, *_fatnet_table(), *_ratio_table(), *_convshare_table(), READING])
 
 
 def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:
@@ -105,15 +105,21 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:
     return [*lines, ""]
 
 
-def _assumptions() -> list[str]:
-    return [
-        "The published times assume that frames are all that costs time; that modulators of 2160 x 2160 pixels change at 2 MHz (1 MHz with two",
-        "frames an operation), which none on the market does; that each tile of a frame holds another image of the batch; that camera,",
-        "converters, sums over channels, bias, activation, pooling and residuals are free. Here they are charged: `fast-slm-2mhz` keeps the",
-        "2 us an operation (four frames), `dmd-10khz` is a processor that was shown, `lcos` what is sold (two frames). Times and energies a",
-        "sample; GPUs: our own family, eager fp32 and compiled fp16.",
-        "",
-    ]
+ASSUMPTIONS = """\
+The published times assume that frames are all that costs time; that modulators of 2160 x 2160 pixels change at 2 MHz (1 MHz with
+two frames an operation), which none on the market does; that each tile of a frame holds another image of the batch; that camera,
+converters, sums over channels, bias, activation, pooling and residuals are free. Here they are charged: `fast-slm-2mhz` keeps the 2 us
+an operation (four frames), `dmd-10khz` is a processor that was shown, `lcos` what is sold (two frames). Times and energies a sample;
+GPUs: our own family, eager fp32 and compiled fp16.
+"""
+READING = """\
+How the published 3.04x is computed (which model, GPU and batch, what is charged) is not public in enough detail to repeat it, and it
+is not claimed to be reproduced here. The idealised bench is ahead of a GPU by a factor that depends on the batch and on the GPU's
+software: small batches leave a GPU waiting for its host, while nothing but frames is counted on the other side. With everything
+charged, what is left of the lead rests on small batches; at large ones readout and the co-processor's memory bind, and a bench with
+mirrors at 10 kHz is behind a GPU at every batch. The 8.2x is the ratio of frames where tiles hold the batch: summing channels
+optically (auto tiling) helps the network with many channels more, and converting FatNet's larger maps takes the rest.
+"""
 
 
 def _cell(found: Estimate) -> str:
@@ -175,14 +181,3 @@ def _convshare_table() -> list[str]:
 
     heads = [f"times as fast as `{GPUS[0]}`, fp32 eager and fp16 compiled", *(f"B = {b}" for b in batches)]
     return ["## ConvShareViT and its 3.04x", "", *_table(heads, rows())]
-
-
-def _reading() -> list[str]:
-    return [
-        "How the published 3.04x is computed (which model, GPU and batch, what is charged) is not public in enough detail to repeat it, and it is",
-        "not claimed to be reproduced here. The idealised bench is ahead of a GPU by a factor that depends on the batch and on the GPU's software:",
-        "small batches leave a GPU waiting for its host, while nothing but frames is counted on the other side. With everything charged, what is",
-        "left of the lead rests on small batches; at large ones readout and the co-processor's memory bind, and a bench with mirrors at 10 kHz is",
-        "behind a GPU at every batch. The 8.2x is the ratio of frames where tiles hold the batch: summing channels optically (auto tiling) helps",
-        "the network with many channels more, and converting FatNet's larger maps takes the rest.",
-    ]
