@@ -65,7 +65,7 @@ def json_rows(content: Mapping[str, Any]) -> list[Row]:
 def _flat(content: Mapping[str, Any], scope: str) -> Iterator[Row]:
     for name, value in content.items():
         path = f"{scope}.{name}" if scope else str(name)
-        if isinstance(value, Mapping) and not set(value) <= {"q", "k", "v", "rate"}:
+        if isinstance(value, Mapping) and not set(value) <= {"q", "k", "v", "rate", "integer"}:
             yield from _flat(value, path)
         else:
             yield path, _mean(value) if isinstance(value, list) else value, 1.0
