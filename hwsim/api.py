@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from hwsim import plugins
 from hwsim.cost import Program, Target, Verdict
 from hwsim.errors import DoesNotFit, InputError, UnknownName
 from hwsim.estimate import NOT_VALIDATED, Estimate
 from hwsim.graph import Graph
+
+if TYPE_CHECKING:
+    from hwsim.conventions import OperationEnergy
 
 PHASES = ("prefill", "decode")
 
@@ -95,6 +98,8 @@ def estimate(
     dims: Mapping[str, int] | None = None,
     allow_unsupported: bool = False,
     passes: Sequence[Any] = (),
+    conventions: Sequence[str] = (),
+    rates: Any = None,
     **mapping: Any,
 ) -> Estimate:
     """Cost of a network on a device.
@@ -109,6 +114,8 @@ def estimate(
         method: `closed-form`, or the name of a surrogate.
         must_fit: raise instead of reporting that it does not fit.
         passes: what is done to the graph first, as for `load`.
+        conventions: names of conventions (`hwsim operations --list`) under which operations are counted, beside the estimate.
+        rates: path of a file with firing rates by layer, for conventions and for families that know spikes.
         mapping: options of the family (GPU: dtype, runtime, layout ...).
 
     >>> import hwsim
@@ -118,7 +125,22 @@ def estimate(
     """
     load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported, "passes": passes}
     work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
-    return _run(work, *find(target, overrides=set), method=method, must_fit=must_fit, options=mapping)
+    family, device = find(target, overrides=set)
+    if rates is not None and ("rates" in family.mapping_options or not conventions):
+        mapping["rates"] = rates
+    result = _run(work, family, device, method=method, must_fit=must_fit, options=mapping)
+    return replace(result, conventions=_counted(work.graph, conventions, rates=rates, mapping=result.mapping)) if conventions else result
+
+
+def _counted(graph: Graph, names: Sequence[str], *, rates: Any, mapping: Any) -> tuple[OperationEnergy, ...]:
+    """Operation counts of the network as it is run (timesteps of the mapping, where it has any)."""
+    from hwsim.conventions import convention, operation_energy
+    from hwsim.rates import Rates
+
+    given = None if rates is None else Rates.read(rates)
+    if timesteps := getattr(mapping, "timesteps", None):
+        graph = graph.replace(attrs={**graph.attrs, "timesteps": timesteps})
+    return tuple(operation_energy(graph, convention=convention(name), rates=given) for name in dict.fromkeys(names))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hwsim.cost import Cost, Memory, Program
 if TYPE_CHECKING:
     import pandas
 
+    from hwsim.conventions import OperationEnergy
     from hwsim.quantities import Quantity
 
 SCHEMA_VERSION = 1
@@ -87,6 +88,8 @@ class Estimate:
     blockers: tuple[str, ...] = ()
     """Why it cannot be built or run at all, as the target says; each completes the sentence `it ...`."""
     warnings: tuple[str, ...] = ()
+    conventions: tuple[OperationEnergy, ...] = ()
+    """Operation counts under conventions of papers that were asked for: beside the energy of the device, never in it."""
 
     @property
     def model(self) -> str:

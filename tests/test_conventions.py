@@ -163,3 +163,95 @@ def test_operations_are_those_of_the_code(suite: str, bar: float, data_dir: Path
     assert not skipped
     assert found.overall is not None
     assert found.overall.p90 < bar
+
+
+@pytest.mark.parametrize("target", ["loihi2", "a100-sxm-80gb"])
+def test_conventions_stand_beside_the_estimate_and_never_in_it(target: str) -> None:
+    plain = hwsim.estimate("keyword_spotter", target)
+    beside = hwsim.estimate("keyword_spotter", target, conventions=["strict-binary", "with-memory", "strict-binary"])
+    assert [c.convention.name for c in beside.conventions] == ["strict-binary", "with-memory"]
+    assert (beside.energy_j, beside.latency_s) == (plain.energy_j, plain.latency_s)
+    document = beside.to_dict()
+    assert document["energy_j"] == plain.to_dict()["energy_j"]
+    assert [c["name"] for c in document["conventions"]] == ["strict-binary", "with-memory"]
+    assert document["conventions"][0]["source"].startswith("Spikingformer, arXiv:2304.11954; Horowitz")
+    page = beside.to_html()
+    assert "Operation counts, as papers do" in page
+    assert "no part of the energy above" in page
+    assert "Operation counts" not in plain.to_html()
+
+
+def test_an_estimate_takes_timesteps_and_rates_for_its_conventions(tmp_path: Path) -> None:
+    path = tmp_path / "rates.json"
+    path.write_text(json.dumps({"layer1": 0.2, "output": 0.4}))
+    found = hwsim.estimate("keyword_spotter", "loihi1-wolfmountain", conventions=["strict-binary"], rates=path, timesteps=5)
+    (counted,) = found.conventions
+    assert (counted.timesteps, counted.assumed_count) == (5, 0)
+    assert {x.path: x.rate for x in counted.layers} == {"layer0": 1.0, "layer1": 0.2, "output": 0.4}
+    assert found.mapping.rates == str(path)
+
+
+def test_rates_on_a_target_without_spikes_need_a_convention(tmp_path: Path) -> None:
+    path = tmp_path / "rates.json"
+    path.write_text(json.dumps({"layer1": 0.2, "output": 0.4}))
+    assert hwsim.estimate("keyword_spotter", "a100-sxm-80gb", conventions=["spikformer"], rates=path).conventions[0].assumed_count == 0
+    with pytest.raises(UnknownName, match="rates"):
+        hwsim.estimate("keyword_spotter", "a100-sxm-80gb", rates=path)
+
+
+def test_commands_show_conventions(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from hwsim.cli import cli
+
+    run: Any = CliRunner().invoke(cli, ["estimate", "keyword_spotter", "--on", "loihi2", "--convention", "spikformer", "-q"])
+    assert "Operation counts, as papers do" in run.output
+    assert "Spikformer, arXiv:2209.15425" in run.output
+    run = CliRunner().invoke(cli, ["operations", "--list"])
+    assert all(name in run.output for name in CONVENTIONS)
+    assert "24.96 pJ/B" in run.output
+    run = CliRunner().invoke(cli, ["operations"])
+    assert "Missing argument 'MODEL'; --list shows the conventions alone." in run.output
+
+
+def mlp() -> hwsim.Graph:
+    b = hwsim.GraphBuilder("mlp", timesteps=8)
+    x = b.add("neuron", [b.input("x", (1, 784))], path="encode", model="if")
+    x = b.add("neuron", [b.add("linear", [x, b.weight((128, 784))], path="fc1")], path="lif1")
+    return b.finish([b.add("neuron", [b.add("linear", [x, b.weight((10, 128))], path="fc2")], path="lif2")])
+
+
+def test_memory_makes_a_small_network_a_hundred_times_as_expensive() -> None:
+    """784-128-10 over 8 timesteps: 160,128 synaptic operations are 0.150 uJ and, with memory, 16.36 uJ by spikingjelly 2.0."""
+    rates = Rates({"fc1": {"rate": 160_128 / (8 * 784 * 128)}, "fc2": {"rate": 0.0}}, "rates")
+    plain, memory = (operation_energy(mlp(), convention=convention(c), rates=rates) for c in ("strict-binary", "with-memory"))
+    assert plain.energy_j == pytest.approx(0.9e-12 * 160_128)  # spikingjelly adds 6,384 additions of neurons
+    by_path = {x.path: x for x in memory.layers}
+    found = sum(by_path[p].energy_j for p in ("fc1", "fc2", "lif1", "lif2"))
+    assert found == pytest.approx(16.357e-6 - 0.9e-12 * 6_384, rel=1e-3)
+    assert by_path["lif1"].memory_b == 2 * 8 * 128 * 4
+    assert memory.energy_j == pytest.approx(memory.memory_j + plain.energy_j)
+
+
+def test_attention_without_products_costs_tokens_times_width() -> None:
+    """SDSA-1: N D additions a timestep at the sum of the rates of q, k and v (arXiv:2307.01694, table 1)."""
+    graph = hwsim.load("spike_driven_8_384")
+    rates = Rates({"patch_embed": {"rate": 0.2}, "block": {"rate": 0.2}, "head": {"rate": 0.1}}, "rates")
+    named = {**rates.by_path, **{f"block.{i}.attn.sdsa": {"q": 0.1, "k": 0.2, "v": 0.3} for i in range(8)}}
+    for given, rate in ((rates, 0.2), (Rates(named, "rates"), 0.6)):
+        found = operation_energy(graph, convention=convention("strict-binary"), rates=given)
+        sums = [x for x in found.layers if x.path.endswith("kv_sum")]
+        assert [x.acs for x in sums] == [pytest.approx(rate * 4 * 196 * 384)] * 8
+
+
+def test_attention_with_products_is_charged_where_the_sparser_operand_fires() -> None:
+    """SSA and SDSA-3: T heads N d^2 (min(r_k, r_v) + r_q)."""
+    graph = hwsim.load("meta_spikeformer_8_256")
+    paths = [n.path for n in graph.nodes if n.kind == "conv"]
+    given = {**{p: {"rate": 0.2} for p in paths}, "head": {"rate": 0.1}}
+    given |= {f"block3.{i}.attn": {"q": 0.1, "k": 0.2, "v": 0.3} for i in range(6)}
+    given |= {f"block4.{i}.attn": {"q": 0.1, "k": 0.2, "v": 0.3} for i in range(2)}
+    found = operation_energy(graph, convention=convention("strict-binary"), rates=Rates(given, "rates"))
+    first = {x.path: x.acs for x in found.layers if x.path.startswith("block3.0.attn.ssa")}
+    size = 4 * 8 * 196 * 32**2
+    assert first == {"block3.0.attn.ssa_kv": pytest.approx(0.2 * size), "block3.0.attn.ssa_qkv": pytest.approx(0.1 * size)}

@@ -20,6 +20,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("model")
 @options.on_option(multiple=False)
 @options.workload_options
+@click.option("--convention", "conventions", metavar="NAME", multiple=True, help="Count operations as papers do, too (operations --list).")
+@click.option("--rates", type=_FILE, metavar="FILE", help="Firing rates by layer: CSV, JSON or the log of a counter.")
 @click.option("--depth", type=click.IntRange(min=1), help="Fold layers at this depth of module paths (1: layer1, 2: layer1.0).")
 @click.option("--top", type=click.IntRange(min=1), default=25, show_default=True, help="Rows of the layer table, the slowest ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/json.md) instead of tables.")
@@ -27,7 +29,17 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--trace", type=_FILE, metavar="FILE", help="Write Chrome trace events (ui.perfetto.dev).")
 @click.option("--quiet", "-q", is_flag=True, help="Totals only.")
 def estimate(
-    model: str, on: str, depth: int | None, top: int, as_json: bool, html: Path | None, trace: Path | None, quiet: bool, **given: Any
+    model: str,
+    on: str,
+    conventions: tuple[str, ...],
+    rates: Path | None,
+    depth: int | None,
+    top: int,
+    as_json: bool,
+    html: Path | None,
+    trace: Path | None,
+    quiet: bool,
+    **given: Any,
 ) -> None:
     """Latency, energy and memory of one network on one device.
 
@@ -41,11 +53,12 @@ def estimate(
       hwsim estimate resnet50 --on a100-sxm-80gb --set dram_b_per_s='4.8 TB/s'
       hwsim estimate resnet50 --on my-chip.yaml --must-fit --json
       hwsim estimate jet_tagger --on xcu250 --strategy resource --reuse-factor 4
+      hwsim estimate spikingformer_8_512 --on loihi2 --convention strict-binary --rates rates.csv
       hwsim estimate tagger.keras --on zcu102 --hls-config hls4ml.yml --stage vsynth
     """
     from hwsim import api
 
-    result = api.estimate(model, on, **options.api_arguments(given))
+    result = api.estimate(model, on, conventions=conventions, rates=rates, **options.api_arguments(given))
     _write_files(result, html=html, trace=trace, quiet=quiet)
     if as_json:
         output.show_json(result.to_dict())

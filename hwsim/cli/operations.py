@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,31 +17,52 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", required=False)
+@click.option("--list", "listed", is_flag=True, help="The conventions, their energies and sources.")
 @click.option("--convention", "names", metavar="NAME", multiple=True, help="A convention, once or several times [default: all].")
-@click.option("--rates", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Firing rates by layer: CSV or JSON.")
+@click.option("--rates", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Firing rates by layer: CSV, JSON or a log.")
+@click.option("--pass", "passes", metavar="NAME[?OPTION=VALUE]", multiple=True, help="Change the network first (reparameterise).")
 @click.option("--layers", is_flag=True, help="Every layer, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def operations(model: str, names: tuple[str, ...], rates: Path | None, layers: bool, as_json: bool) -> None:
+def operations(
+    model: str | None, listed: bool, names: tuple[str, ...], rates: Path | None, passes: tuple[str, ...], layers: bool, as_json: bool
+) -> None:
     """Energy by counting operations, under the conventions of papers.
 
     No device: multiply-accumulates and accumulates on spikes, each at a published energy. Such a number is not that of a chip.
 
     \b
     Examples:
+      hwsim operations --list
       hwsim operations spikingformer_8_512
       hwsim operations spikingformer_8_512 --convention strict-binary --rates rates.csv --layers
+      hwsim operations meta_spikeformer_8_384 --pass reparameterise
       hwsim operations resnet50 --convention bitnet-45nm --json
     """
     from hwsim import api
     from hwsim.conventions import CONVENTIONS, convention, operation_energy
     from hwsim.rates import Rates
 
-    graph, given = api.load(model), Rates.read(rates) if rates else None
-    found = [operation_energy(graph, convention=convention(n), rates=given) for n in names or CONVENTIONS]
+    chosen = [convention(n) for n in names or CONVENTIONS]
+    if listed:
+        return _list(chosen, as_json)
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL'; --list shows the conventions alone.")
+    graph, given = api.load(model, passes=passes), Rates.read(rates) if rates else None
+    found = [operation_energy(graph, convention=c, rates=given) for c in chosen]
     if as_json:
         return output.show_json([_plain(e) for e in found])
     _show(found, layers=layers)
+    return None
+
+
+def _list(chosen: Sequence[Any], as_json: bool) -> None:
+    from hwsim.report.conventions import LIST_HEADS, LIST_RIGHT, list_rows, sources
+    from hwsim.report.tables import listing
+
+    if as_json:
+        return output.show_json([{**asdict(c), "constants_j": dict(c.constants_j)} for c in chosen])
+    output.show(listing(LIST_HEADS, list_rows(chosen), right=LIST_RIGHT), "", *sources(chosen))
     return None
 
 
@@ -51,18 +73,16 @@ def _plain(e: OperationEnergy) -> dict[str, Any]:
 
 
 def _show(found: list[OperationEnergy], *, layers: bool) -> None:
+    from hwsim.report.conventions import HEADS, RIGHT, assumed, rows, sources
     from hwsim.report.tables import listing
 
     first = found[0]
-    heads = ("Convention", "Energy", "MACs", "ACs", "Mean rate", "Counts")
-    rows = [
-        (e.convention.name, format_si(e.energy_j, "J"), format_si(e.macs), format_si(e.acs), f"{e.mean_rate:.3f}", e.convention.summary)
-        for e in found
-    ]
-    output.show(f"{first.graph.name}; {first.timesteps} timesteps", "", listing(heads, rows, right=(1, 2, 3, 4)))
-    assumed = sum(layer.assumed for layer in first.layers)
-    if assumed:
-        output.show("", f"firing rates of {assumed} layers are assumed; give them with --rates FILE")
+    output.show(f"{first.graph.name}; {first.timesteps} timesteps", "", listing(HEADS, rows(found), right=RIGHT))
+    output.show(
+        "",
+        *sources(e.convention for e in found) if len(found) == 1 else ("--list shows energies and sources",),
+        *filter(None, [assumed(found)]),
+    )
     for e in found if layers else ():
         heads = ("Layer", "Dense", "Rate", "MACs", "ACs", "Energy")
         listed = [

@@ -106,6 +106,22 @@ class UnsupportedDocument(msgspec.Struct, forbid_unknown_fields=True):
     operator: Annotated[str, _field("Operator without a rule.")]
 
 
+class ConventionDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """Energy by counting operations under a convention of the literature; no part of the energy of the device."""
+
+    name: Annotated[str, _field("Name of the convention.")]
+    summary: Annotated[str, _field("What it counts.")]
+    source: Annotated[str, _field("Where it and its energies come from.")]
+    constants_j: Annotated[dict[str, float], _field("Energies: multiply, add, mac, memory_per_b.")]
+    timesteps: Annotated[int, _field("Timesteps of an inference.")]
+    energy_j: Annotated[float, _field("One inference of the batch.")]
+    memory_j: Annotated[float, _field("Part of energy_j that is memory.")]
+    macs: Annotated[float, _field("Multiply-accumulates that are charged.")]
+    acs: Annotated[float, _field("Accumulates on spikes that are charged.")]
+    mean_rate: Annotated[float, _field("Firing rate over all operations on spikes.")]
+    assumed_layers: Annotated[int, _field("Layers whose firing rate is the default.")]
+
+
 class EstimateDocument(msgspec.Struct, forbid_unknown_fields=True):
     """Cost of one network on one device under one mapping."""
 
@@ -136,6 +152,7 @@ class EstimateDocument(msgspec.Struct, forbid_unknown_fields=True):
     layers: Annotated[list[LayerDocument], _field("Kernels in schedule order.")]
     sources: Annotated[dict[str, SourceDocument], _field("The constants that matter most.")]
     warnings: Annotated[list[str], _field("What to be careful about.")]
+    conventions: Annotated[list[ConventionDocument], _field("Operation counts that were asked for, beside the energy of the device.")]
     decode: Annotated[EstimateDocument | None, _field("The decode step that belongs to this prefill.")]
 
 

@@ -7,7 +7,7 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from hwsim.report import svg, text
+from hwsim.report import conventions, svg, text
 from hwsim.report.cards import cards, legend
 from hwsim.report.fold import MOST_ROWS, Block, default_view, fold, slowest
 from hwsim.report.pipeline import instance_table, resource_bars, timeline
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def estimate_html(estimate: Estimate) -> str:
     """The whole page of one estimate."""
     title = f"{estimate.model} on {estimate.target}"
-    body = [_heading(estimate), cards(estimate), _warnings(estimate), *_phases(estimate), _sources(estimate)]
+    body = [_heading(estimate), cards(estimate), _warnings(estimate), *_phases(estimate), _conventions(estimate), _sources(estimate)]
     return page(title, body)
 
 
@@ -175,6 +175,15 @@ def _layer_row(position: int, layer: Layer, total_s: float) -> str:
     first, *others = (f'<td class="num" data-v="{value:.6g}">{escape(shown)}</td>' for value, shown in cells)
     where = f'<td class="path">{escape(layer.path or layer.name)}</td><td>{escape(layer.kind)}</td>'
     return f"<tr>{first}{where}{''.join(others)}<td>{escape(layer.bound)}</td></tr>"
+
+
+def _conventions(e: Estimate) -> str:
+    """A section of its own: energies by conventions are none of the device."""
+    if not e.conventions:
+        return ""
+    heads, found = (*conventions.HEADS, "Source"), zip(conventions.rows(e.conventions), e.conventions, strict=True)
+    table = plain_table(heads, [(*row, c.convention.source) for row, c in found])
+    return _section(conventions.TITLE, table, " ".join(filter(None, (conventions.NOTE, conventions.assumed(e.conventions)))))
 
 
 def _sources(e: Estimate) -> str:

@@ -13,6 +13,7 @@ from hwsim.estimate import NOT_VALIDATED, SCHEMA_VERSION, Interval, Layer, plain
 from hwsim.report import document as doc
 
 if TYPE_CHECKING:
+    from hwsim.conventions import OperationEnergy
     from hwsim.cost import Memory, Resource
     from hwsim.estimate import Estimate
     from hwsim.graph import Graph
@@ -59,7 +60,24 @@ def estimate_document(estimate: Estimate) -> doc.EstimateDocument:
         layers=_layers(e.layers),
         sources={name: source_document(q) for name, q in e.facts.items()},
         warnings=list(e.warnings),
+        conventions=[_convention(c) for c in e.conventions],
         decode=None if e.decode is None else estimate_document(e.decode),
+    )
+
+
+def _convention(c: OperationEnergy) -> doc.ConventionDocument:
+    return doc.ConventionDocument(
+        name=c.convention.name,
+        summary=c.convention.summary,
+        source=c.convention.source,
+        constants_j=dict(c.convention.constants_j),
+        timesteps=c.timesteps,
+        energy_j=float(c.energy_j),
+        memory_j=float(c.memory_j),
+        macs=float(c.macs),
+        acs=float(c.acs),
+        mean_rate=float(c.mean_rate),
+        assumed_layers=c.assumed_count,
     )
 
 

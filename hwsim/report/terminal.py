@@ -9,10 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from hwsim.report import text
+from hwsim.report import conventions, text
 from hwsim.report.family import highlights, instance_tables
 from hwsim.report.fold import Block, View, default_view, fold, slowest
-from hwsim.report.tables import PathText, grid, plain_table, quantity_tables, style_of
+from hwsim.report.tables import PathText, grid, listing, plain_table, quantity_tables, style_of
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
@@ -35,10 +35,23 @@ def estimate_renderable(estimate: Estimate, *, depth: int | None = None, top: in
     parts = [header(estimate), Text(), totals(estimate)]
     if not quiet:
         parts += [Text(), *layer_tables(estimate, depth=depth, top=top), *instance_tables(estimate, top=top), *_sources(estimate)]
-    parts += _warnings(estimate)
+    parts += [*_conventions(estimate), *_warnings(estimate)]
     if not quiet:
         parts += [Text(), Text("More: --depth 1, --top 5, --json, --html report.html, --trace trace.json", style="dim")]
     return Group(*parts)
+
+
+def _conventions(estimate: Estimate) -> list[Any]:
+    """A table of its own: energies by conventions are none of the device."""
+    if not (counted := estimate.conventions):
+        return []
+    table = listing(conventions.HEADS, conventions.rows(counted), right=conventions.RIGHT)
+    notes = [
+        Text(line, style="dim")
+        for line in (conventions.NOTE, conventions.assumed(counted), *conventions.sources(c.convention for c in counted))
+        if line
+    ]
+    return [Text(), Text(conventions.TITLE, style="bold"), table, *notes]
 
 
 def header(estimate: Estimate) -> Text:
