@@ -36,10 +36,22 @@ def keyword_spotter(*, name: str = "keyword_spotter", batch: int = 1, copies: in
     summary="PilotNet with LIF neurons, 16 timesteps",
     source="lava-dl, PilotNet LIF; Bojarski et al. 2016, arXiv:1604.07316",
 )
-def pilotnet_lif(*, name: str = "pilotnet_lif", batch: int = 1, timesteps: int = 16) -> Graph:
-    """Five convolutions and four dense layers over images of 200 x 66."""
+@model(
+    "pilotnet_sdnn",
+    family="pilotnet",
+    summary="PilotNet with sigma-delta neurons, frames encoded outside, a timestep a frame",
+    source="lava-dl, PilotNet SDNN; Bojarski et al. 2016, arXiv:1604.07316",
+    timesteps=1,
+    encoded=True,
+)
+def pilotnet_lif(*, name: str = "pilotnet_lif", batch: int = 1, timesteps: int = 16, encoded: bool = False) -> Graph:
+    """Five convolutions and four dense layers over images of 200 x 66.
+
+    `encoded`: what comes in are spikes already (sigma-delta neurons count as leaky ones here); else neurons turn the image into spikes.
+    """
     b = GraphBuilder(name, source=f"zoo:{name}", batch=batch, timesteps=timesteps)
-    x = neuron(b, b.input("image", (batch, 3, 66, 200)), path="input_lif")
+    x = b.input("image", (batch, 3, 66, 200))
+    x = x if encoded else neuron(b, x, path="input_lif")
     shapes = ((24, (2, 2), (0, 0)), (36, (2, 2), (0, 0)), (48, (2, 2), (0, 0)), (64, (2, 1), (1, 0)), (64, (1, 1), (0, 0)))
     for i, (width, stride, padding) in enumerate(shapes, start=1):
         weights = b.weight((width, b.shape(x)[1], 3, 3), name=f"conv{i}.weight")
@@ -47,5 +59,20 @@ def pilotnet_lif(*, name: str = "pilotnet_lif", batch: int = 1, timesteps: int =
         x = neuron(b, x, path=f"conv{i}_lif")
     x = b.add("reshape", [x], path="flatten", shape=(batch, 2560))
     for i, width in enumerate((100, 50, 10, 1), start=1):
+        x = neuron(b, linear(b, x, width, path=f"dense{i}", bias=False), path=f"dense{i}_lif")
+    return b.finish([x])
+
+
+@model(
+    "oxford",
+    family="spiking_mlp",
+    summary="spike trains to a drawing of Oxford: 200-256-200, 2000 timesteps",
+    source="lava-dl, Oxford tutorial; spike trains after Zenke and Ganguli 2018, SuperSpike, arXiv:1705.11146",
+)
+def oxford(*, name: str = "oxford", batch: int = 1, timesteps: int = 2000) -> Graph:
+    """Two dense spiking layers."""
+    b = GraphBuilder(name, source=f"zoo:{name}", batch=batch, timesteps=timesteps)
+    x = b.input("spikes", (batch, 200))
+    for i, width in enumerate((256, 200), start=1):
         x = neuron(b, linear(b, x, width, path=f"dense{i}", bias=False), path=f"dense{i}_lif")
     return b.finish([x])
