@@ -11,6 +11,7 @@ from hwsim.arrays import Array
 from hwsim.cost import Kernel, Memory, Program, Table
 from hwsim.errors import UnsupportedOp
 from hwsim.graph import Graph, Node
+from hwsim.passes.spike_rates import fitted
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
 from hwsim.targets.neuromorphic.populations import Reach, geometry, totals
 
@@ -88,8 +89,8 @@ def lower(graph: Graph, mapping: NeuroMapping) -> Program:
     lost = [(n.path or n.name, f"{n.kind} ({REMEDY})") for n in graph.nodes if n.kind not in (*CONNECTIONS, *WIRES, "neuron")]
     if lost:
         raise UnsupportedOp(lost, where=f"{graph.name} on a neuromorphic chip")
-    rates, linked = mapping.file, [n for n in graph.nodes if n.kind in CONNECTIONS]
-    rates.check({n.path for n in linked}, needed={n.path for n in linked if any(_fired(graph, t) for t in _data(graph, n))})
+    graph, rates = fitted(graph, mapping.file)
+    linked = [n for n in graph.nodes if n.kind in CONNECTIONS]
     behind = {n.name: _population(graph, n) for n in linked}
     ends = {p.name for p in behind.values() if p is not None}
     found = [n for n in graph.nodes if n.name in behind or (n.kind == "neuron" and n.name not in ends)]
@@ -140,7 +141,7 @@ def _row(graph: Graph, node: Node, reach: Reach, rates: Any, index: int, batch: 
         **geometry(graph, node, end),
     }
     density = graph.tensors[end.outputs[0]].density if end.kind == "neuron" else 1.0
-    rate_out = density if density < 1.0 else -1.0
+    rate_out = density if density != 1.0 else -1.0
     if node.kind == "neuron":
         nothing = dict.fromkeys(("sources", "synapses", "weights", "conv", "products"), 0.0)
         return {**common, **nothing, "rate": 1.0, "rate_out": rate_out, "fan_in": 1.0}
