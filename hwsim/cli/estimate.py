@@ -58,7 +58,8 @@ def estimate(
     """
     from hwsim import api
 
-    result = api.estimate(model, on, conventions=conventions, rates=rates, **options.api_arguments(given))
+    arguments = {**options.api_arguments(given), **({} if rates is None else {"rates": rates})}
+    result = api.estimate(model, on, conventions=conventions, **arguments)
     _write_files(result, html=html, trace=trace, quiet=quiet)
     if as_json:
         output.show_json(result.to_dict())
