@@ -13,7 +13,7 @@ from hwsim.rates import Rates
 
 Rate = Mapping[str, float]
 _WRAPPERS = frozenset({"module", "model", "net", "network", "backbone", "encoder", "_orig_mod", "snn"})
-_ENDS = re.compile(r"_?(conv|linear|lin|proj_conv|weight)(?=\d*$)")
+_ENDS = re.compile(r"_(conv|linear|lin)(?=\d*(\.|$))")
 _RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), new)
     for pattern, new in (
@@ -141,8 +141,7 @@ def canonical(name: str) -> str:
     name = re.sub(r"[\[/](\w+)\]?", r".\1", name.strip()).strip(".")
     for pattern, new in _RENAMED:
         name = pattern.sub(new, name)
-    head, dot, last = name.rpartition(".")
-    return f"{head}{dot}{_ENDS.sub('', last) or last}"
+    return _ENDS.sub("", name.removesuffix(".weight"))
 
 
 def _without_wrappers(name: str, heads: set[str]) -> str:
