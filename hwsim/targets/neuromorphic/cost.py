@@ -1,14 +1,13 @@
-"""Energy and time of spiking populations on cores.
+"""Energy and time of spiking populations on cores: the events of every timestep (`events.py`), a barrier, static power, host and I/O.
 
-Events: a neuron is looked at every timestep, updated when something arrives, and fires; a spike is a message to every core of the next
-population and a synaptic operation a connection. E = N T e_access + updates e_update + spikes e_spike + operations e_synapse + packets
-e_packet + hops e_hop; a timestep takes the busiest core and a barrier that grows with the tiles in use (the event model of Boyle et al.,
-SANA-FE, arXiv:2309.08073). Static power and host stand apart: on boards they are most of what a meter reads.
+A timestep takes the busiest core, the barrier and the host. Static power and host stand apart from the events: on boards they are most of
+what a meter reads. Timesteps are alike unless statistics of layers say how many neurons fired in each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,93 +16,53 @@ from hwsim.arrays import Array
 from hwsim.cost import Cost, Parts, Program, Resource
 from hwsim.targets.neuromorphic.cores import Allocation, allocate
 from hwsim.targets.neuromorphic.device import NeuroDevice
+from hwsim.targets.neuromorphic.events import Events, Times, Traffic, awake, barrier, driven, event_energy_j, events, heard, times, traffic
 from hwsim.targets.neuromorphic.lower import ConnectionColumns
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
 
 UNLIMITED = 1e9
 """What a limit stands at that nobody has published."""
+PARTS = {"soma": ("soma_access", "soma_update", "soma_spike"), "synapse": ("synapse",), "network": ("packet", "hop")}
+"""Parts of the energy of events, by what they are summed to."""
 
 
 @dataclass(frozen=True)
-class Events:
-    """What happens in one timestep, shape `(connections,)` or `(points, connections)`."""
+class Moment:
+    """So many timesteps that are alike."""
 
-    accesses: Array
-    updates: Array
-    spikes: Array
-    synaptic_operations: Array
-    packets: Array
-    hops: Array
-
-
-def events(c: ConnectionColumns, used: Array, device: NeuroDevice, *, tiles: Array, rate: Array, rate_out: Array) -> Events:
-    """Events of one timestep.
-
-    Args:
-        used: cores of each row.
-        tiles: in use, all rows together.
-        rate: spikes a source and timestep.
-        rate_out: the same of the population behind.
-    """
-    quiet = (1.0 - np.minimum(rate, 1.0)) ** np.maximum(c.fan_in, 1.0)
-    reached = np.where(c.conv > 0, np.minimum(used, 2.0), used)
-    packets = c.sources * rate * reached
-    return Events(
-        accesses=c.neurons + 0 * packets,
-        updates=c.neurons * (1.0 - quiet),
-        spikes=c.neurons * rate_out,
-        synaptic_operations=c.synapses * rate,
-        packets=packets,
-        hops=packets * expected_hops(tiles, device),
-    )
-
-
-def expected_hops(tiles: Array, device: NeuroDevice) -> Array:
-    """Mean distance of two tiles of the used part of the mesh, rows and columns together: (w - 1/w) / 3 along a side of w."""
-    height = np.minimum(np.ceil(np.sqrt(tiles)), device.mesh_height)
-    width = np.minimum(np.ceil(tiles / height), device.mesh_width)
-    return (width - 1.0 / width) / 3.0 + (height - 1.0 / height) / 3.0
-
-
-def event_energy_j(e: Events, c: ConnectionColumns, device: NeuroDevice) -> dict[str, Array]:
-    """Energy of the events of one timestep by cause."""
-    synapse = np.where(c.conv > 0, device.synapse_conv_j, device.synapse_dense_j)
-    hop = (device.hop_east_j + device.hop_north_j) / 2
-    return {
-        "soma": e.accesses * device.soma_access_j + e.updates * device.soma_update_j + e.spikes * device.soma_spike_j,
-        "synapse": e.synaptic_operations * synapse,
-        "network": e.packets * device.packet_j + e.hops * hop,
-    }
+    steps: float
+    rate: Array
+    """Spikes a source."""
+    rate_out: Array
+    """Spikes a neuron of the population behind."""
+    awake: Array
+    """Share of its neurons that are updated."""
+    operations: Array
+    """Share of the synapses of a connection that a spike comes to."""
 
 
 def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping) -> Cost:
     """Pure array function of program, device and mapping."""
     c: Any = program.tables[0].columns
     steps = float(timesteps(program, mapping))
-    allocation = allocate(c, device)
-    used, needed = allocation.used, np.sum(allocation.own, axis=-1, keepdims=True)
-    tiles = np.ceil(needed / device.cores_per_tile)
-    given = mapping.firing_rate
-    swept = not isinstance(given, int | float)
-    rate = np.where((c.rate < 0) | (swept & (c.rate < 1)), given, c.rate)
-    rate_out = np.where((c.rate_out < 0) | swept, given, c.rate_out)
-    happened = events(c, used, device, tiles=tiles, rate=rate, rate_out=rate_out)
-    energy = {name: steps * value for name, value in event_energy_j(happened, c, device).items()}
-    times = _core_times(happened, c, used, device)
-    busiest = np.max(sum(times.values()), axis=-1)
-    step = busiest + barrier(_flat(tiles), device) + _flat(device.host_timestep_s)
-    latency = steps * step + _flat(device.host_inference_s)
-    rows = sum(energy.values())
+    allocation = known_cores(allocate(c, device), c)
+    t = traffic(c, used=allocation.used, own=allocation.own, device=device, split=mapping.split)
+    happened, busy, longest = total(c, t, device, list(moments(c, t, mapping, steps)))
+    tiles = np.ceil(_flat(np.sum(allocation.own, axis=-1, keepdims=True)) / _flat(device.cores_per_tile))
+    latency = longest + steps * (barrier(tiles, flat_times(device)) + _flat(device.host_timestep_s)) + _flat(device.host_inference_s)
+    energy = event_energy_j(happened, c, device)
     parts = {name: np.sum(value, axis=-1) for name, value in energy.items()}
+    sums = {name: sum(parts[p] for p in members) for name, members in PARTS.items()}
+    rows = sum(energy.values())
     return Cost(
         latency_s=latency,
         interval_s=latency,
-        row_latency_s=steps * sum(times.values()),
-        row_parts_s=Parts(compute=steps * times["synapse"], memory=steps * times["axon"], overhead=steps * times["soma"]),
+        row_latency_s=busy.busiest,
+        row_parts_s=Parts(compute=busy.synapse, memory=busy.axon, overhead=busy.soma),
         energy_j=Parts(
-            compute=parts["synapse"],
-            overhead=parts["soma"],
-            conversion=parts["network"],
+            compute=sums["synapse"],
+            overhead=sums["soma"],
+            conversion=sums["network"],
             static=_flat(device.static_w) * latency,
             host=_flat(device.host_w) * latency,
         ),
@@ -112,22 +71,72 @@ def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping
         resources=resources(allocation, device),
         extra={
             "timesteps": steps,
-            "timestep_s": step,
-            "synaptic_operations": steps * np.sum(happened.synaptic_operations, axis=-1),
-            "spikes": steps * np.sum(happened.spikes, axis=-1),
-            "packets": steps * np.sum(happened.packets, axis=-1),
-            "soma_j": parts["soma"],
-            "synapse_j": parts["synapse"],
-            "network_j": parts["network"],
+            "timestep_s": latency / steps,
+            **{name: np.sum(getattr(happened, name), axis=-1) for name in ("synaptic_operations", "spikes", "updates", "packets", "hops")},
+            **{f"{name}_j": value for name, value in {**sums, **parts}.items()},
         },
         row_resources={"cores": allocation.own + 0 * rows},
         row_extra={
             "neurons": c.neurons + 0 * rows,
-            "rate": rate + 0 * rows,
-            "synaptic_operations": steps * happened.synaptic_operations,
-            **{f"cores by {name}": np.where(allocation.own > 0, value, 0.0) + 0 * rows for name, value in allocation.bounds.items()},
+            "rate": happened.synaptic_operations / np.maximum(c.synapses, 1e-300) / steps,
+            "synaptic_operations": happened.synaptic_operations,
+            "limit": allocation.limit + 0 * rows,
         },
     )
+
+
+def known_cores(found: Allocation, c: ConnectionColumns) -> Allocation:
+    """Cores as the statistics of layers give them, where they do."""
+    if c.activity is None or np.all(np.isnan(c.activity.cores)):
+        return found
+    given = c.activity.cores
+    used = np.where(np.isnan(given), found.used, given)
+    own = np.where(found.own > 0, used, 0.0)
+    return replace(found, used=used, own=own, needed=np.sum(own, axis=-1, keepdims=True))
+
+
+def moments(c: ConnectionColumns, t: Traffic, mapping: NeuroMapping, steps: float) -> Iterator[Moment]:
+    """Timesteps with their rates: one for all, or each as the statistics of layers have it."""
+    given = mapping.firing_rate
+    swept = not isinstance(given, int | float)
+    rate = np.where((c.rate < 0) | (swept & (c.rate < 1)), given, c.rate)
+    rate_out = np.where((c.rate_out < 0) | swept, given, c.rate_out)
+    if c.activity is None:
+        yield Moment(steps, rate, rate_out, awake(c, t, rate=rate, rate_out=rate_out, steps=steps), rate)
+        return
+    fired, count = c.activity.fired, len(c.activity.fired)
+    inside, rest, before = np.sum(t.senders, axis=-1) > 0, np.ones_like(rate_out), np.zeros_like(rate)
+    for i in range(count):
+        out = np.where(np.isnan(fired[i]), rate_out, fired[i])
+        came = np.where(inside, np.take(out, t.population, axis=-1) @ t.senders.T, rate)
+        unheard = 1.0 - heard(c, t, before if count > 1 else came)
+        found = np.where(driven(c, t), 1.0, 1.0 - rest * unheard)
+        if count == 1:
+            found = awake(c, t, rate=came, rate_out=out, steps=steps)
+        rest, before = np.minimum(out + rest * unheard, 1.0), came
+        updated, operations = c.activity.updated[i], c.activity.operations[i]
+        yield Moment(
+            steps / count,
+            came,
+            out,
+            np.where(np.isnan(updated), found, updated),
+            np.where(np.isnan(operations), came, operations),
+        )
+
+
+def total(c: ConnectionColumns, t: Traffic, device: NeuroDevice, found: list[Moment]) -> tuple[Events, Times, Array]:
+    """Events and busy time of all timesteps, and the sum of their longest cores, shape `()` or `(points,)`."""
+    sums: list[Any] = [0.0] * len(Events.__dataclass_fields__)
+    busy: list[Any] = [0.0] * len(Times.__dataclass_fields__)
+    longest: Any = 0.0
+    for m in found:
+        e = events(c, t, rate=m.rate, rate_out=m.rate_out, awake=m.awake)
+        e = replace(e, synaptic_operations=c.synapses * m.operations + 0 * e.packets)
+        spent = times(e, c, t, device)
+        sums = [a + m.steps * b for a, b in zip(sums, vars(e).values(), strict=True)]
+        busy = [a + m.steps * b for a, b in zip(busy, vars(spent).values(), strict=True)]
+        longest = longest + m.steps * np.max(spent.busiest, axis=-1)
+    return Events(*sums), Times(*busy), longest
 
 
 def resources(allocation: Allocation, device: NeuroDevice) -> dict[str, Resource]:
@@ -143,22 +152,10 @@ def timesteps(program: Program, mapping: NeuroMapping) -> int:
     return int(mapping.timesteps or program.graph.attrs.get("timesteps") or 1) * int(program.graph.attrs.get("batch") or 1)
 
 
-def _core_times(e: Events, c: ConnectionColumns, used: Array, device: NeuroDevice) -> dict[str, Array]:
-    """Time of the cores of each row in a timestep, work spread evenly over them."""
-    synapse = np.where(c.conv > 0, device.synapse_conv_s, device.synapse_dense_s)
-    soma = e.accesses * device.soma_access_s + e.updates * device.soma_update_s + e.spikes * (device.soma_spike_s + device.axon_out_s)
-    return {
-        "soma": soma / used,
-        "synapse": e.synaptic_operations * synapse / used,
-        "axon": e.packets * device.axon_in_s / used,
-    }
-
-
-def barrier(tiles: Array, device: NeuroDevice) -> Array:
-    """Time of the end of a timestep with that many tiles in use."""
-    grown = _flat(device.barrier_s) + _flat(device.barrier_doubling_s) * np.ceil(np.log2(np.maximum(tiles, 1.0)))
-    limit = _flat(device.barrier_limit_s)
-    return np.where(limit > 0, np.minimum(grown, np.where(limit > 0, limit, np.inf)), grown)
+def flat_times(device: NeuroDevice) -> NeuroDevice:
+    """The chip with the quantities of its barrier as `(points,)`."""
+    names = ("barrier_s", "barrier_doubling_s", "barrier_limit_s", "barrier_plateau_s", "barrier_limit_tiles")
+    return replace(device, **{name: _flat(getattr(device, name)) for name in names})
 
 
 def _flat(value: Array) -> Array:

@@ -14,6 +14,7 @@ from hwsim.graph import Graph, Node
 from hwsim.passes.spike_rates import fitted
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
 from hwsim.targets.neuromorphic.populations import Reach, geometry, totals
+from hwsim.targets.neuromorphic.statistics import Activity
 
 CONNECTIONS = ("conv", "linear", "matmul")
 """Kinds that are synapses."""
@@ -77,6 +78,8 @@ class ConnectionColumns:
     """Inputs of a neuron by shared weights: taps of the window times channels of a group."""
     population_depth: Array
     """Input channels of a group, of all connections that share weights."""
+    activity: Activity | None = None
+    """What was observed of the layers, timestep by timestep."""
 
 
 def lower(graph: Graph, mapping: NeuroMapping) -> Program:
@@ -98,9 +101,13 @@ def lower(graph: Graph, mapping: NeuroMapping) -> Program:
     batch = int(graph.attrs.get("batch") or 1)
     rows = [_row(graph, n, reach, rates, i, batch) for i, n in enumerate(found)]
     table = {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]} if rows else {}
-    columns = ConnectionColumns(**table, feeds=reach.feeds(), **totals(table))
+    activity = None
+    if (known := mapping.statistics) is not None:
+        steps = int(mapping.timesteps or graph.attrs.get("timesteps") or 1) * batch
+        activity = known.activity([(n.path, e.path) for n, e in zip(found, reach.ends, strict=True)], timesteps=steps)
+    columns = ConnectionColumns(**table, feeds=reach.feeds(), **totals(table), activity=activity)
     kernels = tuple(Kernel(n.name, n.path, n.kind, (n.name, *_behind(graph, n)), i) for i, n in enumerate(found))
-    assumed = int(np.sum(columns.rate < 0))
+    assumed = int(np.sum(columns.rate < 0)) if activity is None or np.any(np.isnan(activity.fired)) else 0
     words = (f"firing rates of {assumed} connections are assumed; give them with --map rates=FILE",) if assumed else ()
     return Program(
         "neuromorphic", graph, (Table("connection", columns, np.ones(len(rows))),), kernels, Memory(weights_b=graph.weight_b), words
