@@ -22,9 +22,24 @@ def family_of(estimate: Estimate) -> Any:
 
 
 def highlights(estimate: Estimate) -> Mapping[str, str]:
-    """Lines that the family wants among the totals (`Target.highlights`)."""
-    told = getattr(family_of(estimate), "highlights", None)
-    return told(estimate.cost, mapping=estimate.mapping) if told else {}
+    """Lines that the family wants among the totals (`Target.highlights`), and ranges where it shows them (`Target.shows_range`)."""
+    family = family_of(estimate)
+    told = getattr(family, "highlights", None)
+    return {**(told(estimate.cost, mapping=estimate.mapping) if told else {}), **_range_lines(family, estimate)}
+
+
+def _range_lines(family: Any, estimate: Estimate) -> Mapping[str, str]:
+    if not getattr(family, "shows_range", False):
+        return {}
+    from hwsim.ranges import constant_ranges, words
+
+    return words(constant_ranges(family, estimate.program, device=estimate.device, mapping=estimate.mapping))
+
+
+def pictures(estimate: Estimate) -> Sequence[tuple[str, str, str]]:
+    """Title, drawing and remark of the pictures that the family adds to the page (`Target.pictures`)."""
+    drawn = getattr(family_of(estimate), "pictures", None)
+    return drawn(estimate) if drawn else ()
 
 
 def instance_columns(estimate: Estimate) -> Mapping[str, str]:

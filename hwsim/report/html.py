@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwsim.report import conventions, svg, text
 from hwsim.report.cards import cards, legend
+from hwsim.report.family import pictures
 from hwsim.report.fold import MOST_ROWS, Block, default_view, fold, slowest
 from hwsim.report.pipeline import instance_table, resource_bars, timeline
 from hwsim.units import format_si
@@ -83,6 +84,8 @@ def _phases(estimate: Estimate) -> Iterable[str]:
     for label, e in steps:
         yield _section(f"{label}roofline".capitalize(), _roofline(e), "Area of a dot: share of the time. Colour: what binds the kernel.")
         yield _section(f"{label}time by block".capitalize(), _bars(e), _BAR_NOTE)
+        for title, drawing, note in pictures(e):
+            yield _section(f"{label}{title}".capitalize(), drawing, note)
         yield _section(f"{label}resources by layer".capitalize(), resource_bars(e), "Segments: layers. Hover for counts.")
         yield _section(
             f"{label}pipeline".capitalize(),

@@ -10,7 +10,14 @@ from html import escape
 from hwsim.units import format_si
 
 _COLOURED = ("compute", "memory", "overhead", "conversion", "static", "host")
-_ALIASES = {"launch": "overhead", "bandwidth": "memory", "dram": "memory", "latency": "overhead"}
+_ALIASES = {
+    "launch": "overhead",
+    "bandwidth": "memory",
+    "dram": "memory",
+    "latency": "overhead",
+    "frames": "compute",
+    "electronics": "host",
+}
 
 
 def colour(name: str) -> str:

@@ -130,7 +130,7 @@ def program_cost(program: Program, *, device: OpticalDevice, mapping: OpticalMap
     host_j = ops * device.electronics_op_j + moved_b * device.electronics_b_j + rows_s * device.electronics_w
     static_j = rows_s * device.static_w
     latency, total = _total(xp, rows_s), {name: _total(xp, v) for name, v in causes.items()}
-    pairs = c.inner * c.outer
+    pairs, bits = c.inner * c.outer, layer_bits(c, device, mapping)
     return Cost(
         latency_s=latency,
         interval_s=latency,
@@ -152,6 +152,7 @@ def program_cost(program: Program, *, device: OpticalDevice, mapping: OpticalMap
             "readout_s": _total(xp, readout_s),
             "electronics_s": _total(xp, host_s),
             **{f"{name}_j": value for name, value in total.items()},
+            **({} if bits is None else {"effective_bits": xp.min(bits, axis=-1)}),
         },
         row_resources={"frames": frames},
         row_extra={
@@ -163,7 +164,36 @@ def program_cost(program: Program, *, device: OpticalDevice, mapping: OpticalMap
             "conversion_j": sum(causes[name] for name in ("dac", "mask", "adc")),
             "electronics_j": host_j,
             "static_j": static_j,
+            **({} if bits is None else {"effective_bits": _joined(xp, bits, none)}),
         },
+    )
+
+
+def layer_bits(c: PassColumns, device: OpticalDevice, mapping: OpticalMapping) -> Array | None:
+    """Effective bits of each convolution, by the error model; None where they are not asked for, or there is no convolution.
+
+    Crosstalk and misalignment are not in the model: simulate them.
+    """
+    if not mapping.precision or not c.images.shape[-1]:
+        return None
+    from hwsim.optics.bench import photons_of
+    from hwsim.optics.error_model import relative_error
+    from hwsim.optics.measures import effective_bits
+
+    return effective_bits(
+        relative_error(
+            input_bits=device.input_bits,
+            mask_bits=device.mask_bits,
+            camera_bits=device.camera_bits,
+            photons=photons_of(device),
+            read_noise_e=device.read_noise_e,
+            full_well_e=device.full_well_e,
+            kernel=c.taps**0.5,
+            size=(c.image_x * c.image_y) ** 0.5,
+            channels=c.inner,
+            detection=device.detection,
+            signs=mapping.signs,
+        )
     )
 
 

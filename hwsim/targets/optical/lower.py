@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ class PassColumns:
     kernel_x: Array
     """Columns that the kernel spans, dilation included."""
     kernel_y: Array
+    taps: Array
+    """Values of a kernel."""
     out_x: Array
     """Columns of the result that the camera keeps: strides drop the rest."""
     out_y: Array
@@ -127,6 +130,7 @@ def _pass_row(graph: Graph, node: Node) -> dict[str, float]:
     sides = {"image": image, "kernel": kernel, "out": list(out.shape[2:])}
     found = {f"{name}_{axis}": float(v) for name, s in sides.items() for axis, v in zip("yx", [*([1] * (2 - dims)), *s], strict=True)}
     return found | {
+        "taps": float(math.prod(weight.shape[2:])),
         "images": float(x.shape[0] * channels),
         "inner": x.shape[1] / groups,
         "outer": out.shape[1] / channels,

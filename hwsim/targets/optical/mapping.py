@@ -30,12 +30,16 @@ class OpticalMapping:
     electronics: str = ""
     """Module paths of convolutions that stay in electronics, joined by commas; a path covers what lies below it."""
 
+    precision: bool = True
+    """Whether the error of each layer is estimated too; it takes most of the time of a large sweep."""
+
     def __post_init__(self) -> None:
         for name, known in (("tiling", TILINGS), ("signs", tuple(SIGNS)), ("linear", LINEAR)):
             if getattr(self, name) not in known:
                 raise UnknownName(f"{name} of an optical bench", str(getattr(self, name)), known)
-        if not isinstance(self.split_kernels, bool):
-            raise InputError(f"split_kernels is {self.split_kernels!r}; expected true or false")
+        for name in ("split_kernels", "precision"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected true or false")
 
     @classmethod
     def of(cls, **options: Any) -> OpticalMapping:

@@ -11,6 +11,7 @@ import numpy as np
 
 from hwsim import shelf
 from hwsim.cost import Cost, Program, Verdict
+from hwsim.estimate import Estimate
 from hwsim.graph import Graph
 from hwsim.quantities import Quantity
 from hwsim.targets.optical.cost import program_cost
@@ -102,7 +103,15 @@ class OpticalTarget:
         causes = ("laser", "dac", "mask", "adc", "detector")
         energies = [f"{n} {format_si(extra[f'{n}_j'], 'J')}" for n in causes if extra[f"{n}_j"] > 0]
         found = {"Frames": f"{extra['frames']:,.0f}, {extra['convolutions']:,.0f} convolutions", "Time": times}
+        if "effective_bits" in extra:
+            found["Precision"] = f"{extra['effective_bits']:.1f} effective bits, in the worst layer"
         return found | ({"Energy of the bench": ", ".join(energies)} if energies else {})
+
+    def pictures(self, estimate: Estimate) -> Sequence[tuple[str, str, str]]:
+        """Title, drawing and remark: time and energy by layer and cause, energy against effective bits."""
+        from hwsim.targets.optical.pictures import pictures
+
+        return pictures(self, estimate)
 
     def verdict(self, program: Program, cost: Cost, *, device: OpticalDevice, mapping: OpticalMapping) -> Verdict:
         """Whether something is left out that a real bench pays for."""
