@@ -94,6 +94,19 @@ SUITES = {
             "energy and time of keyword spotters on a Loihi board, every second size left out of the fit of host and firing rate",
         ),
         Suite(
+            "neuro-map",
+            "hwsim.targets.neuromorphic.calibrate.partition:validation_rows",
+            "cores",
+            "cores by layer against partitions that the compiler of Loihi 2 prints, the rule found on the same networks",
+            text="hwsim.targets.neuromorphic.calibrate.partition:layers",
+        ),
+        Suite(
+            "neuro-pilotnet",
+            "hwsim.targets.neuromorphic.calibrate.pilotnet:validation_rows",
+            "",
+            "time and energy of PilotNet on Loihi 2 boards, every run left out of a fit on the others",
+        ),
+        Suite(
             "neuro-ecoformer",
             "hwsim.datasets.spiking_counts:ecoformer_rows",
             "J",

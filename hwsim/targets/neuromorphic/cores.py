@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -47,7 +48,7 @@ class Allocation:
 def allocate(c: ConnectionColumns, device: NeuroDevice) -> Allocation:
     """Divide the populations among cores."""
     bounds, inputs = own_bounds(c, device), needed_inputs(c, device)
-    divided = halved(c, device) if device.partition == "halving" else np.maximum.reduce(list(bounds.values()))
+    divided = halved(c, device) if device.partition == "halving" else reduce(np.maximum, bounds.values())
     out = output_bound(c, device, divided)
     used = np.ones_like(out) if device.partition == "whole" else np.maximum(divided, out)
     first = c.population == np.arange(c.population.shape[-1])
@@ -91,11 +92,12 @@ def own_bounds(c: ConnectionColumns, device: NeuroDevice) -> dict[str, Array]:
     channels = channel_parts(c, device)
     room = np.minimum(device.neurons_per_core, device.compiler_neurons)
     positions = c.population_neurons / c.channels
-    by_neurons = channels * np.ceil(positions * np.ceil(c.channels / channels) / room)
+    by_neurons = np.ceil(c.population_neurons / room)
+    by_channels = channels * np.where(channels > 1, np.ceil(positions * np.ceil(c.channels / channels) / room), 1.0)
     stored = np.where(device.shared_weights > 0, c.population_synapses, c.population_synapses + _unrolled(c))
     bits = device.weight_bits + device.synapse_overhead_bits
     each = np.maximum(np.floor(device.synapse_bits_per_core * c.population_neurons / np.maximum(stored * bits, 1e-9)), 1.0)
-    by_memory = np.maximum(channels, np.where(stored > 0, np.ceil(c.population_neurons / each), 1.0))
+    by_memory = np.maximum(by_channels, np.where(stored > 0, np.ceil(c.population_neurons / each), 1.0))
     split = np.where(device.partial_sums > 0, np.ceil(c.population_sources / device.axons_in_per_core), 1.0)
     by_inputs = np.maximum(_tiles(c, device), split * np.ceil(c.population_neurons / room))
     one = np.ones_like(c.neurons)
