@@ -18,3 +18,39 @@ def namespace(*values: Array) -> Any:
     from array_api_compat import array_namespace
 
     return array_namespace(*foreign)
+
+
+def floats(value: Array) -> Array:
+    """`value` as an array of floats; arrays of other libraries and traced columns stay what they are."""
+    import numpy as np
+
+    return np.asarray(value, dtype=float) if isinstance(value, np.ndarray | np.generic | int | float | list | tuple) else value.astype(float)
+
+
+def somewhere(mask: Array) -> bool:
+    """Whether a mask may hold at any point: true where its values are not known yet, as in a trace."""
+    import numpy as np
+
+    return bool(np.any(mask)) if isinstance(mask, np.ndarray | np.generic | bool) else True
+
+
+def last_flat(value: Array) -> Array:
+    """`(points, 1)` as `(points,)`, `(1,)` as a scalar."""
+    import numpy as np
+
+    value = np.asarray(value) if isinstance(value, int | float) else value
+    return value[..., 0] if value.ndim and value.shape[-1] == 1 else value
+
+
+def whole(value: Array) -> Array:
+    """`value` as whole numbers."""
+    import numpy as np
+
+    return np.asarray(value, dtype=np.int64) if isinstance(value, np.ndarray | np.generic | int | float | list | tuple) else value.astype(np.int64)
+
+
+def taken(table: Array, index: Array) -> Array:
+    """Elements of a list of numbers at whole-number places."""
+    import numpy as np
+
+    return table[index] if isinstance(index, np.ndarray | np.generic | int) else index.taken_from(table)

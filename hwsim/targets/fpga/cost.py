@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, last_flat
 from hwsim.cost import Cost, Parts, Program, Resource
 from hwsim.targets.fpga.constants import stage_constants
 from hwsim.targets.fpga.device import FpgaDevice
@@ -55,14 +55,14 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
     period = mapping.clock_period_s
     used = _used(hardware, fifos)
     return Cost(
-        latency_s=_flat(latency * period),
-        interval_s=_flat(interval * period),
+        latency_s=last_flat(latency * period),
+        interval_s=last_flat(interval * period),
         row_latency_s=hardware.latency_cycles * base.repeat * period,
         row_parts_s=_parts(hardware, base, period),
         energy_j=_energy(used, interval * period, device=device, mapping=mapping),
         row_energy_j=_row_energy(used, interval * period, device=device, mapping=mapping),
         memory=program.memory,
-        resources={name: Resource(np.sum(used[name], axis=-1), _flat(capacity)) for name, capacity in device.capacity.items()},
+        resources={name: Resource(np.sum(used[name], axis=-1), last_flat(capacity)) for name, capacity in device.capacity.items()},
         extra=_extra(hardware, fifos, latency, interval, mapping),
         row_resources=used,
         row_extra={
@@ -158,13 +158,13 @@ def _parts(hardware: Hardware, base: Base, period: Array) -> Parts:
 def _energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Parts:
     """Energy of one inference in steady state: what runs and what leaks during one interval."""
     power = dynamic_power_w(used, device=device, clock_hz=1.0 / mapping.clock_period_s)
-    total = {name: _flat(np.sum(value, axis=-1, keepdims=True) * interval_s) for name, value in power.items()}
+    total = {name: last_flat(np.sum(value, axis=-1, keepdims=True) * interval_s) for name, value in power.items()}
     return Parts(
         compute=total["logic"] + total["DSP"],
         memory=total["BRAM18"],
         overhead=total["clock"],
-        static=_flat(device.static_power_w * interval_s),
-        host=_flat(device.board_power_w * interval_s),
+        static=last_flat(device.static_power_w * interval_s),
+        host=last_flat(device.board_power_w * interval_s),
     )
 
 
@@ -177,15 +177,11 @@ def _row_energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice
 def _extra(hardware: Hardware, fifos: Fifos, latency: Array, interval: Array, mapping: FpgaMapping) -> dict[str, Array]:
     """Totals that only this family has."""
     return {
-        "latency_cycles": _flat(latency),
-        "interval_cycles": _flat(interval),
-        "clock_period_s": _flat(mapping.clock_period_s),
+        "latency_cycles": last_flat(latency),
+        "interval_cycles": last_flat(interval),
+        "clock_period_s": last_flat(mapping.clock_period_s),
         "multipliers": np.sum(hardware.multipliers, axis=-1),
         "fifos": np.sum(fifos.count, axis=-1),
     }
 
 
-def _flat(value: Array) -> Array:
-    """`(points, 1)` as `(points,)`, `(1,)` as a scalar."""
-    value = np.asarray(value)
-    return value[..., 0] if value.ndim and value.shape[-1] == 1 else value

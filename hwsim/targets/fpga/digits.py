@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, taken
 
 HEAVY_DIGITS, HEAVY_LEAST = 3, 16
 """Digits from which a constant multiply takes a DSP, and the smallest such constant (11 and 13 stay in fabric)."""
@@ -49,7 +49,7 @@ def uniform_statistics(limit: Array) -> tuple[Array, Array, Array]:
     whole = np.clip(np.floor(limit), 0, _LARGEST - 1).astype(int)
     heavy, digits = _uniform()
     span = np.maximum(2 * limit, 1.0)
-    return np.minimum(1.0 / span, 1.0), 2 * digits[whole] / span, 2 * heavy[whole] / span
+    return np.minimum(1.0 / span, 1.0), 2 * taken(digits, whole) / span, 2 * taken(heavy, whole) / span
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.arrays import taken, whole
 from hwsim.errors import InputError, UnknownName
 from hwsim.targets.fpga.layers import HlsLayer
 
@@ -148,11 +149,11 @@ def nearest_valid(table: ValidFactors, requested: Any) -> np.ndarray:
     >>> nearest_valid(ValidFactors.of([(1, 2, 4), ()]), [[3], [9]]).tolist()
     [[2, 3], [4, 9]]
     """
-    asked = np.maximum(np.asarray(requested, dtype=np.int64), 1)
+    asked = np.maximum(whole(requested), 1)
     asked = np.broadcast_to(asked, np.broadcast_shapes(asked.shape, (table.layers,)))
     base = np.arange(table.layers, dtype=np.int64) * _SPAN
     at = np.searchsorted(table.keys, base + np.minimum(asked, _SPAN - 1))
-    above = table.keys[np.clip(at, table.first, table.last)] - base
-    below = table.keys[np.clip(at - 1, table.first, table.last)] - base
+    above = taken(table.keys, np.clip(at, table.first, table.last)) - base
+    below = taken(table.keys, np.clip(at - 1, table.first, table.last)) - base
     nearest = np.where(np.abs(above - asked) < np.abs(asked - below), above, below)
     return np.where(table.free, asked, nearest)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, floats
 from hwsim.targets.fpga.stages import arithmetic, yosys
 from hwsim.targets.fpga.stages.yosys import TEMPLATES, CircuitColumns
 from hwsim.targets.fpga.templates import matrix
@@ -70,7 +70,7 @@ def columns(c: matrix.MatrixColumns, mapping: Any, *, packed: bool) -> CircuitCo
         reuse=reuse,
         acc_bits=p.in_bits + p.weight_bits + arithmetic.levels(c.n_in),
         relu=0.0,
-        block=np.asarray(resource & (reuse > yosys.ROM_WORDS), dtype=float),
+        block=floats(resource & (reuse > yosys.ROM_WORDS)),
         dsp=_takes_dsp(resource, mapping.multiplier),
         packed=float(packed),
         kernel=np.where(sliding, np.maximum(np.round(c.n_in / (channels * c.kernel_rows)), 1), 1.0),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, floats
 from hwsim.targets.fpga.layers import HlsLayer
 
 WIRES = ("Reshape", "Flatten")
@@ -73,7 +74,7 @@ def joined(parts: Sequence[Hardware]) -> Hardware:
     """The rows of several tables one after the other along the last axis."""
     columns = {}
     for f in fields(Hardware):
-        values = [np.asarray(getattr(part, f.name), dtype=float) for part in parts]
+        values = [floats(getattr(part, f.name)) for part in parts]
         lead = np.broadcast_shapes(*(v.shape[:-1] for v in values))
         columns[f.name] = np.concatenate([np.broadcast_to(v, (*lead, v.shape[-1])) for v in values], axis=-1)
     return Hardware(**columns)
@@ -119,7 +120,7 @@ def linear(constants: Constants, name: str, features: Features) -> Array:
 def block_rams(width: Array, depth: Array) -> Array:
     """Fewest 18 Kb blocks that hold words of `width` bits, in the best of their shapes (36 x 512 to 1 x 16384; UG573)."""
     counts = [np.ceil(width / w) * np.ceil(depth / d) for w, d in BLOCK_SHAPES]
-    return np.minimum.reduce(counts)
+    return reduce(np.minimum, counts)
 
 
 BLOCK_SHAPES = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))

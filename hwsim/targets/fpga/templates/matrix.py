@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, floats, somewhere
 from hwsim.targets.fpga.digits import glorot_limit, trained_statistics, uniform_statistics
 from hwsim.targets.fpga.layers import HlsLayer
 from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, base_columns, column, linear, log2ceil, pow2ceil
@@ -247,7 +247,7 @@ def takes_dsp(p: _Product, multiplier: str = "auto", *, product_bits: float = DS
     stored = (p.c.strategy == 1) & (p.reuse > 1)
     fits = stored | (p.in_bits <= DSP_DATA_BITS)
     wide = (p.in_bits + p.weight_bits >= product_bits) if multiplier == "auto" else multiplier == "dsp"
-    return np.asarray(fits & wide & (p.c.strategy != 3), dtype=float)
+    return floats(fits & wide & (p.c.strategy != 3))
 
 
 def dsp_count(p: _Product, multiplier: str = "auto", *, product_bits: float = DSP_PRODUCT_BITS) -> Array:
@@ -304,7 +304,7 @@ def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constant
     lut_of, ff_of = features(p, multiplier=mapping.multiplier)
     lut = ff = np.zeros_like(p.multipliers)
     for name, mask in branches(p, vitis=vitis).items():
-        if np.any(mask):
+        if somewhere(mask):
             lut = lut + mask * linear(constants, f"{name}.lut", lut_of)
             ff = ff + mask * linear(constants, f"{name}.ff", ff_of)
     return Hardware(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, floats
 from hwsim.targets.fpga.layers import HlsLayer
 from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, base_columns, column, linear
 
@@ -87,7 +87,7 @@ def features(c: PointwiseColumns, *, tight: Array) -> dict[str, Array]:
 
 def hardware(c: PointwiseColumns, *, device: Any, mapping: Any, constants: Constants) -> Hardware:
     """Cycles and resources of the rows."""
-    tight = np.asarray(mapping.budget_s < TIGHT_S, dtype=float)
+    tight = floats(mapping.budget_s < TIGHT_S)
     found, zero = features(c, tight=tight), np.zeros_like(c.form)
     lut = ff = zero
     for i, name in enumerate(FORMS):

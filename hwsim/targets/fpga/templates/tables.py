@@ -108,6 +108,6 @@ def features(c: TableColumns, *, fabric: bool) -> dict[str, Array]:
 def latency(c: TableColumns, *, budget_ns: Array, vitis: bool) -> Array:
     """Cycles of one pixel: index and read, and for a softmax the tree to the largest, the sum, the inverse and the product."""
     levels = log2ceil(c.out_channels)
-    level = 4.375 / np.asarray(budget_ns) if vitis else 0.5
+    level = 4.375 / budget_ns if vitis else 0.5
     tree = np.floor(levels * level * 2)
     return np.where(c.form == 1, 5.0 + tree, np.where(c.form == 2, 1.0 + np.floor(levels * level), 3.0 if vitis else 2.0))
