@@ -1,4 +1,4 @@
-"""The verbs that people call: load, estimate, compare."""
+"""The verbs that people call: load, estimate, compare, sweep."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def estimate(
             prefill of `seq_len` tokens, and the decode step that follows stands under `.decode`.
         kv_len: tokens in the cache before a decode step; by default `seq_len`.
         set: device quantities to change, by field, with units (`{"sm_count": 132, "dram_b_per_s": "4.8 TB/s"}`).
-        method: `closed-form`, or the name of a surrogate.
+        method: `closed-form`, `surrogate:NAME`, or `auto` (a surrogate where one is known to be better, else the closed form).
         must_fit: raise instead of reporting that it does not fit.
         passes: what is done to the graph first, as for `load`.
         conventions: names of conventions (`hwsim operations --list`) under which operations are counted, beside the estimate.
@@ -203,11 +203,13 @@ class _Runner:
         self.family, self.device, self.mapping, self.method = family, device, mapping, method
 
     def __call__(self, graph: Graph, **facts: Any) -> Estimate:
+        from hwsim.surrogates.methods import answer
         from hwsim.validation import intervals
 
         program = lowered(self.family, graph, device=self.device, mapping=self.mapping)
-        cost = plugins.load("hwsim.surrogates", self.method).predict(program, device=self.device, mapping=self.mapping)
-        ranges = intervals(program, cost, device=self.device, mapping=self.mapping, method=self.method)
+        found = answer(self.method, program, device=self.device, mapping=self.mapping)
+        cost = found.cost
+        ranges = {**intervals(program, cost, device=self.device, mapping=self.mapping, method=found.method), **found.intervals}
         judge = getattr(self.family, "verdict", None)
         said = judge(program, cost, device=self.device, mapping=self.mapping) if judge else Verdict()
         return Estimate(
@@ -216,13 +218,13 @@ class _Runner:
             self.mapping,
             cost,
             tuple(self.family.binding(cost)),
-            method=self.method,
+            method=found.method,
             latency_interval=ranges.get("latency", NOT_VALIDATED),
             energy_interval=ranges.get("energy", NOT_VALIDATED),
             resource_intervals={name: ranges[name] for name in cost.resources if name in ranges},
             facts=self.family.facts(self.device, self.mapping),
             blockers=said.blockers,
-            warnings=(*program.warnings, *said.warnings),
+            warnings=(*program.warnings, *said.warnings, *found.warnings),
             **facts,
         )
 
@@ -280,3 +282,64 @@ def _options_by_family(families: Sequence[Target], mapping: Mapping[str, Any]) -
         if dot and family in chosen:
             chosen[family][own] = value
     return chosen
+
+
+def sweep(
+    model: Any,
+    target: Any,
+    *,
+    vary: Mapping[str, Any] | None = None,
+    model_axes: Mapping[str, Any] | None = None,
+    where: str | Sequence[str] = "fits",
+    pareto: str | Sequence[str] = (),
+    best: str = "latency",
+    sample: str = "grid",
+    points: int = 0,
+    seed: int = 0,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name everywhere
+    load: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    **mapping: Any,
+) -> Any:
+    """Cost of many design points: the best ones, the Pareto front, and why the others fail.
+
+    Args:
+        model: what `load` takes, a function that makes it (its arguments are `model_axes`), or a list of models.
+        target: a device as for `estimate`, or a list of devices.
+        vary: values by axis: device quantities, mapping choices, `batch` ...; `"64:256:8"`, `"1TB/s..8TB/s x32 log"`, or a list.
+        model_axes: values by option of the model's builder.
+        where: conditions, such as `"fits and latency < 2us"`.
+        pareto: objectives of the front, `"latency,energy"`.
+        best: metric of the best point; `"max:throughput_per_s"` where more is better.
+        sample: grid, random, lhs or sobol, the last three with a number of `points` and a `seed`.
+        load: arguments of `load` that all points share: batch, seq_len, dims, passes ...
+        run: how it is run: backend, processes, out, progress ... (`hwsim.sweep.running.execute`).
+        mapping: mapping options that all points share.
+
+    >>> import hwsim
+    >>> s = hwsim.sweep("resnet50", "a100-sxm-80gb", vary={"sm_count": "64:128:32", "batch": [1, 8]}, pareto="latency,energy")
+    >>> s.counts.points, s.best().axes["device.sm_count"]
+    (6, 128.0)
+
+    Raises:
+        UnknownName: an axis, metric, model or device that does not exist.
+        InputError: values or conditions that cannot be.
+    """
+    from hwsim.sweep.build import space
+    from hwsim.sweep.plan import plan
+    from hwsim.sweep.running import execute
+
+    made = space(
+        model,
+        target,
+        vary=vary or {},
+        model_axes=model_axes,
+        load=load,
+        mapping=mapping,
+        set=set,
+        sample=sample,
+        points=points,
+        seed=seed,
+    )
+    conditions = (where,) if isinstance(where, str) else tuple(where)
+    return execute(plan(made, where=[c for c in conditions if c], pareto=pareto, best=best), **(run or {}))

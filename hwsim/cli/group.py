@@ -64,6 +64,7 @@ def no_such_command(name: str, known: list[str]) -> str:
 COMMANDS = {
     "estimate": Lazy("hwsim.cli.estimate:estimate", "Latency, energy and memory of one network on one device."),
     "compare": Lazy("hwsim.cli.compare:compare", "One network on several devices, side by side."),
+    "sweep": Lazy("hwsim.cli.sweep:sweep", "Many design points: the best, the Pareto front, and why the others fail."),
     "operations": Lazy("hwsim.cli.operations:operations", "Energy by counting operations, under the conventions of papers."),
     "targets": Lazy("hwsim.cli.targets:targets", "Known devices: list them, show one, check a device file."),
     "models": Lazy("hwsim.cli.models:models", "Known networks: list them, show one."),

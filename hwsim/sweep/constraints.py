@@ -320,4 +320,6 @@ def shown(metric: str, value: float) -> str:
     unit = unit_of(metric)
     if unit == "bool":
         return "yes" if value else "no"
-    return f"{value:,.6g}" if not unit else format_si(value, unit)
+    if unit:
+        return format_si(value, unit)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"

@@ -94,7 +94,8 @@ class Spec:
         from hwsim import __version__
 
         body = yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
-        return f"# A sweep of hwsim {__version__}; run it with: hwsim sweep THIS_FILE\n{body.replace("'on':", 'on:')}"
+        body = body.replace("'on':", "on:")  # a truth value in YAML 1.1 only
+        return f"# A sweep of hwsim {__version__}; run it with: hwsim sweep THIS_FILE\n{body}"
 
 
 _LISTS = ("model", "on", "where", "pareto", "passes")

@@ -1,0 +1,175 @@
+"""Sweeps for people and for programs: what became of the points, the best ones, the front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.text import Text
+
+from hwsim.report.tables import plain_table
+from hwsim.sweep.axes import Axis, Choices
+from hwsim.sweep.constraints import shown, unit_of
+from hwsim.units import format_si
+
+if TYPE_CHECKING:
+    from hwsim.sweep.plan import Plan
+
+LEADING = ("latency_s", "energy_j", "memory_b")
+"""Metrics that a table shows beside the objectives."""
+HEADINGS = {"latency_s": "Latency", "interval_s": "Interval", "energy_j": "Energy", "power_w": "Power", "memory_b": "Memory"}
+MOST_ROWS = 20
+
+
+def heading(name: str) -> str:
+    """A metric or an axis as the heading of a column."""
+    if name in HEADINGS:
+        return HEADINGS[name]
+    if name == "throughput_per_s":
+        return "Per s"
+    return short(name) if "." in name else name.upper() if len(name) < 7 and not unit_of(name) else name
+
+
+def short(axis: str) -> str:
+    """The name of an axis without its group, where that is plain: `sm_count`."""
+    return axis.partition(".")[2] or axis
+
+
+def value_text(value: Any, axis: Axis) -> str:
+    """A value of an axis for people."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return format_si(value, axis.unit) if axis.unit else f"{value:.6g}"
+
+
+def metric_text(name: str, value: float) -> str:
+    """A value of a metric for people."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "-"
+    unit = unit_of(name)
+    return format_si(value) if unit == "1/s" else shown(name, value)
+
+
+def columns_of(plan: Plan) -> list[str]:
+    """Metrics that a table of points shows: the objectives first."""
+    names = [o.metric for o in (*plan.objectives, plan.best)]
+    return [n for n in dict.fromkeys([*names, *LEADING]) if n in plan.known][: max(4, len(set(names)))]
+
+
+def varying(plan: Plan) -> list[Axis]:
+    """Axes of more than one value."""
+    return [a for a in plan.space.axes if len(a.values) != 1]
+
+
+def records(plan: Plan, kept: Any) -> list[dict[str, Any]]:
+    """Points as plain mappings: `index`, `axes`, `metrics`; what is not finite is None."""
+    axes = plan.space.at(np.asarray(kept.index))
+    return [
+        {
+            "index": int(index),
+            "axes": {name: _plain(values[i]) for name, values in axes.items()},
+            "metrics": {name: _plain(values[i]) for name, values in kept.metrics.items()},
+        }
+        for i, index in enumerate(kept.index)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, bool | int | str | list | type(None)) else list(value) if isinstance(value, tuple) else str(value)
+
+
+def points_table(plan: Plan, kept: Any, *, most: int = MOST_ROWS) -> Any:
+    """A row a point."""
+    axes, names = varying(plan), columns_of(plan)
+    first = len(axes) + 1
+    table = plain_table(
+        "#", *(short(a.name) for a in axes), *(heading(n) for n in names), right=range(first, first + len(names)), tight=False
+    )
+    chosen = kept.of(slice(0, most))
+    drawn = plan.space.at(np.asarray(chosen.index))
+    for i, index in enumerate(chosen.index):
+        cells = [value_text(_plain(drawn[a.name][i]), a) for a in axes]
+        cells += [metric_text(n, float(chosen.metrics[n][i])) for n in names]
+        table.add_row(f"{int(index)}", *(Text(c, overflow="fold") for c in cells))
+    return table
+
+
+def count_lines(counts: Any) -> list[str]:
+    """What became of the points, in sentences."""
+    lines = [f"{counts.points:,} points, {counts.kept:,} of them satisfy every condition"]
+    lines += [f"  {failed:,} fail {text!r} ({_share(failed, counts.points)})" for text, failed in counts.infeasible.items() if failed]
+    return [*lines, *([f"  {counts.nan:,} are not a number"] if counts.nan else [])]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3g} %" if whole else "-"
+
+
+def none_left(counts: Any) -> str:
+    """Why there is nothing to show."""
+    killers = sorted(counts.infeasible.items(), key=lambda item: -item[1])
+    words = ", ".join(f"{text!r} rules out {failed:,}" for text, failed in killers if failed)
+    nan = f"{' and' if words else ''} {counts.nan:,} are not a number" if counts.nan else ""
+    return f"no point of {counts.points:,} satisfies every condition: {words}{nan}; relax one of them, or widen an axis"
+
+
+def summary(plan: Plan, sweep: Any) -> list[Any]:
+    """What `hwsim sweep` prints."""
+    title = Text.assemble((model_words(plan), "bold"), f"; {space_words(plan)}")
+    parts: list[Any] = [title, *(Text(line, style="dim") for line in count_lines(sweep.counts)), Text()]
+    top = sweep.top(plan.best.metric, plan.top, maximise=plan.best.maximise)
+    parts += [Text(f"Best by {plan.best.text}"), points_table(plan, top)]
+    if len(plan.objectives) > 1:
+        front = sweep.pareto()
+        said = f"Pareto front in {', '.join(o.text for o in plan.objectives)}: {len(front):,} points"
+        parts += [Text(), Text(said + (f", the first {MOST_ROWS}" if len(front) > MOST_ROWS else "")), points_table(plan, front)]
+    return parts
+
+
+def model_words(plan: Plan) -> str:
+    """Networks and devices."""
+    lists = {a.name: a.values.items for a in plan.space.axes if a.name in ("model", "device") and isinstance(a.values, Choices)}
+    words = [_some(lists.get(n, (getattr(plan.space.base, n),))) for n in ("model", "device")]
+    return " on ".join(words)
+
+
+def _some(items: Sequence[Any]) -> str:
+    names = [v if isinstance(v, str) else getattr(v, "name", None) or getattr(v, "__name__", type(v).__name__) for v in items]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def space_words(plan: Plan) -> str:
+    """How many points of which axes."""
+    sizes = [f"{len(a.values) or 'range'} {short(a.name)}" for a in varying(plan)]
+    how = "grid" if plan.space.sampling == "grid" else f"{plan.space.sampling} sample, seed {plan.space.seed}"
+    return f"{how} over {' x '.join(sizes)}" if sizes else how
+
+
+def document(plan: Plan, sweep: Any) -> dict[str, Any]:
+    """The JSON of a sweep; SI units, by the names of metrics and axes."""
+    from hwsim import __version__
+
+    found: Mapping[str, Any] = {
+        "hwsim": __version__,
+        "model": model_words(plan).partition(" on ")[0],
+        "axes": [{"name": a.name, "unit": a.unit, "values": len(a.values) or None} for a in plan.space.axes],
+        "sampling": plan.space.sampling,
+        "seed": plan.space.seed,
+        "counts": {
+            "points": sweep.counts.points,
+            "kept": sweep.counts.kept,
+            "infeasible": dict(sweep.counts.infeasible),
+            "nan": sweep.counts.nan,
+        },
+        "best_by": plan.best.text,
+        "top": records(plan, sweep.top(plan.best.metric, plan.top, maximise=plan.best.maximise)),
+        "objectives": [o.text for o in plan.objectives],
+        "pareto": records(plan, sweep.pareto()),
+        "warnings": list(plan.warnings),
+    }
+    return dict(found)
