@@ -82,7 +82,7 @@ class Trade:
 
 
 def trade(target: Any, e: Estimate) -> Trade:
-    """Energy of light and conversion, and the worst layer's effective bits, over bits of all converters and the laser's power, from one sweep."""
+    """Energy of light and conversion, and the worst layer's effective bits, over bits of the converters and the laser's power."""
     bits, light = (a.ravel() for a in np.meshgrid(np.array(BITS, dtype=float), np.array(LIGHT), indexing="ij"))
     vary = {"input_bits": bits, "mask_bits": bits, "camera_bits": bits, "laser_w": light * float(e.device.laser_w)}
     anyway = float(e.cost.energy_j.static + e.cost.energy_j.host)
