@@ -35,6 +35,7 @@ class ErrorRow:
     smape: float = 0.0
     """200 % / n * sum |y - f| / (|y| + |f| + 1), as wa-hls4ml has it."""
     r2: float = float("nan")
+    worst: float = 0.0
 
 
 def error_row(group: str, measured: np.ndarray, predicted: np.ndarray, roofline: np.ndarray) -> ErrorRow:
@@ -61,6 +62,7 @@ def error_row(group: str, measured: np.ndarray, predicted: np.ndarray, roofline:
         within_two=float(100 * np.mean(distance <= 2)),
         smape=float(200 * np.mean(distance / (np.abs(measured) + np.abs(predicted) + 1))),
         r2=_r2(measured, predicted),
+        worst=float(np.max(error)) if len(error) else 0.0,
     )
 
 
@@ -114,12 +116,16 @@ COLUMNS: Mapping[str, tuple[str, str, Callable[[float], str]]] = {
     "within_two": ("within 2 %", "within 2", _number(1)),
     "smape": ("SMAPE %", "SMAPE", _number(1)),
     "r2": ("R2", "R2", _number(3)),
+    "worst": ("worst %", "worst", _number(1)),
 }
 """Statistics by name: heading, a short one for terminals, format."""
 RELATIVE = ("n", "median", "mean", "p90", "bias", "spearman", "roofline_median", "roofline_mean")
 """What tables of times and powers show."""
 COUNTS = ("n", "exact", "within_two", "smape", "r2", "median", "bias")
 """What tables of counts show, where zeros and exact hits matter."""
+
+SIMULATED = ("n", "median", "p90", "worst", "bias", "spearman")
+"""What tables of simulations show, where no row may be far off."""
 
 
 def cells(row: ErrorRow, columns: Sequence[str] = RELATIVE) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.accuracy import COLUMNS, COUNTS, LEVEL, RELATIVE, ErrorRow, cells, error_row
+from hwsim.accuracy import COLUMNS, COUNTS, LEVEL, RELATIVE, SIMULATED, ErrorRow, cells, error_row
 from hwsim.cost import Cost, Program
 from hwsim.errors import DataMissing, UnknownName
 from hwsim.estimate import Interval
@@ -117,6 +117,7 @@ SUITES = {
             "hwsim.optics.precision:validation_rows",
             "",
             "relative rms error of a simulated 4f bench against a table of single sources of error",
+            columns=SIMULATED,
         ),
         Suite(
             "optical-error-model",
@@ -124,6 +125,7 @@ SUITES = {
             "",
             "relative rms error of random 4f benches by the closed form, against simulations that the fit did not see",
             "write",
+            SIMULATED,
         ),
         Suite(
             "neuro-spike-driven",

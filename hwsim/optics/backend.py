@@ -62,10 +62,10 @@ class Backend:
         """Real frames of half spectra."""
         return self.xp.fft.irfftn(spectra, s=size, axes=PLANE)
 
-    def peak(self, frames: Array) -> Array:
-        """Largest value of each frame, 1 where a frame is dark; shape `(..., 1, 1)`."""
+    def peak(self, frames: Array) -> tuple[Array, Array]:
+        """Largest value of each frame, and what to divide by (1 where a frame is dark); shape `(..., 1, 1)`."""
         top = self.xp.max(frames, axis=PLANE, keepdims=True)
-        return self.xp.where(top > 0, top, self.xp.ones_like(top))
+        return top, self.xp.where(top > 0, top, self.xp.ones_like(top))
 
 
 def _real(array: Array, *, kinds: tuple[Any, ...]) -> None:

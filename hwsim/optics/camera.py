@@ -20,11 +20,11 @@ def detected(fields: list[Array], *, bench: Bench, backend: Backend) -> Array:
     if coherent and perfect and len(fields) == 1 and bench.crosstalk_frac == 0:
         return xp.abs(fields[0])
     light = sum(f * f for f in fields) if coherent else xp.clip(fields[0], 0.0, None)
-    full_scale = backend.peak(light)
+    full_scale, divisor = backend.peak(light)
     if bench.crosstalk_frac > 0:
         light = _spilled(light, bench.crosstalk_frac, backend)
     if not perfect:
-        light = light / full_scale
+        light = light / divisor
         light = _converted(_noisy(light, bench, backend), bench, backend)
     light = xp.sqrt(light) if coherent else light
     if not perfect:

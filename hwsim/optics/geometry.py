@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hwsim.errors import InputError
 
 Pair = tuple[int, int]
-Window = int | Sequence[int]
+Window = int | Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)

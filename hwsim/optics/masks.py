@@ -90,5 +90,5 @@ def quantised(values: Array, *, bits: float, backend: Backend) -> Array:
     """Non-negative frames in 2^b - 1 steps up to the largest value of each."""
     if math.isinf(bits):
         return values
-    step = backend.peak(values) / (round(2**bits) - 1)
+    step = backend.peak(values)[1] / (round(2**bits) - 1)
     return backend.xp.round(values / step) * step

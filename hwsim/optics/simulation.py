@@ -6,6 +6,7 @@ mask, the camera behind the second lens. Channels are summed in electronics.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from hwsim.errors import InputError
 from hwsim.optics.backend import Backend
 from hwsim.optics.bench import PASSES, Bench
 from hwsim.optics.camera import detected
-from hwsim.optics.geometry import Geometry, Window, shown
+from hwsim.optics.geometry import Geometry, Window
 from hwsim.optics.masks import Mask, masks, quantised
 
 BLOCK = 1 << 17
@@ -33,6 +34,11 @@ class Programmed:
     negative: bool
     bench: Bench
     blocks: tuple[tuple[Span, list[Mask]], ...]
+
+    @property
+    def size_b(self) -> int:
+        """Memory of the masks."""
+        return sum(math.prod(s.shape) * s.itemsize for _, block in self.blocks for mask in block for s in mask.spectra)
 
 
 def convolve(
@@ -201,6 +207,3 @@ def _place(out: Array, found: Array, at: Geometry) -> None:
     (rows, top, bottom), (columns, left, right) = at.kept(0), at.kept(1)
     if top + bottom < at.out[0] and left + right < at.out[1]:
         out[..., top : at.out[0] - bottom, left : at.out[1] - right] = found[..., rows, columns]
-
-
-__all__ = ["Programmed", "convolve", "frame_count", "ideal", "program", "shown"]

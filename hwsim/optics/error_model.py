@@ -1,0 +1,234 @@
+"""Relative error of a convolution on a 4f bench as a closed form: a pure array function whose constants are fitted to the simulation.
+
+The variances of the sources add. Each follows from the statistics of one frame: image values uniform up to full scale, normal kernels
+(uniform ones where nothing is negative). With n taps a frame has the mean m = n mu_x mu_w and the spread s = sqrt(n <w^2> var x); its
+brightest pixel is m + z s, with z from the number of pixels; that pixel is the camera's full scale. With coherent light the root of an
+intensity u = a^2 with variance V(u) has the variance V / 4 (u + c sqrt V): at dark pixels the root saturates, which is what makes the
+camera the weak part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from hwsim import shelf
+from hwsim.arrays import Array, namespace
+from hwsim.errors import UnknownName
+from hwsim.optics.bench import DETECTIONS, PASSES
+
+SHARES = 24
+NODES = tuple(NormalDist().inv_cdf((i + 0.5) / SHARES) for i in range(SHARES))
+"""Middles of equal shares of a normal distribution."""
+TERMS: Mapping[str, Mapping[str, float]] = {
+    "coherent": {
+        "input": 1.0,
+        "amplitude": 1.0,
+        "phase": 1.0,
+        "edge": 1.0,
+        "camera": 1.0,
+        "shot": 1.0,
+        "dark": 0.1,
+        "few": 1.0,
+        "few_power": 1.5,
+        "border": 0.1,
+        "common": 0.1,
+        "peak": 1.0,
+    },
+    "intensity": {"common": 0.1, "input": 1.0, "amplitude": 1.0, "phase": 1.0, "stray": 1.0, "camera": 1.0, "shot": 1.0, "peak": 1.0},
+}
+"""Factors of the terms before a fit: about what the statistics say by themselves."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Moments of what is shown in one frame."""
+
+    image_mean: float
+    image_square: float
+    kernel_mean: float
+    kernel_square: float
+    root_mean: float
+    """Mean of the root of kernel values: a pupil shows roots."""
+    image_dark_frac: float
+    """Share of the image that is exactly zero."""
+    kernel_lit_frac: float
+    """Share of the taps that are not."""
+    signal_mean: float
+    """Mean of image times kernel over all frames of a pair, signs included."""
+    signal_square: float
+
+
+STATISTICS: Mapping[str, Statistics] = {
+    "unsigned": Statistics(1 / 2, 1 / 3, 1 / 2, 1 / 3, 2 / 3, 0.0, 1.0, 1 / 4, 1 / 9),
+    "kernel": Statistics(1 / 2, 1 / 3, 1 / math.sqrt(2 * math.pi), 1 / 2, 0.41109, 0.0, 0.5, 0.0, 1 / 3),
+    "both": Statistics(1 / 4, 1 / 6, 1 / math.sqrt(2 * math.pi), 1 / 2, 0.41109, 0.5, 0.5, 0.0, 1 / 3),
+}
+"""Uniform images (0 to 1, or -1 to 1) and uniform (0 to 1) or normal kernels, by the way that signs are shown."""
+
+
+def relative_error(
+    *,
+    input_bits: Array,
+    mask_bits: Array,
+    camera_bits: Array,
+    photons: Array,
+    read_noise_e: Array = 0.0,
+    full_well_e: Array = 0.0,
+    kernel: Array,
+    size: Array,
+    channels: Array = 1,
+    detection: str = "coherent",
+    signs: str = "kernel",
+    constants: Mapping[str, float] | None = None,
+) -> Array:
+    """Relative rms error of a convolution on a 4f bench; `effective_bits` makes bits of it.
+
+    Everything broadcasts (numpy, torch and other Array-API libraries); infinite bits and photons switch a source off.
+
+    Args:
+        input_bits, mask_bits, camera_bits: of the input modulator, of amplitude and phase of the mask, of the camera.
+        photons: detected at the brightest pixel of a frame.
+        read_noise_e: electrons rms.
+        full_well_e: electrons at which the exposure stops; 0: no limit.
+        kernel: taps along a side (the root of their number).
+        size: pixels along a side of the image.
+        channels: input channels that are summed to an output (per group).
+        detection: coherent or intensity.
+        signs: unsigned, kernel or both (1, 2 or 4 frames).
+        constants: by name; by default those fitted to the simulation (`targets/optical/fitted/error.yaml`).
+
+    Raises:
+        UnknownName: a detection or a way of showing signs that does not exist.
+
+    >>> e = relative_error(input_bits=8, mask_bits=8, camera_bits=8, photons=1e5, kernel=3, size=32)
+    >>> 0.01 < float(e) < 0.04
+    True
+    """
+    if detection not in DETECTIONS:
+        raise UnknownName("detection", detection, DETECTIONS)
+    if signs not in STATISTICS:
+        raise UnknownName("way of showing signs", signs, STATISTICS)
+    xp = namespace(input_bits, mask_bits, camera_bits, photons, read_noise_e, full_well_e, kernel, size, channels)
+    at = STATISTICS[signs]
+    own = fitted_constants(detection, signs) if constants is None else constants
+    frame = _Frame(xp, at, kernel, size, own["peak"])
+    electrons = xp.where(xp.asarray(full_well_e) > 0, xp.minimum(xp.asarray(photons), xp.asarray(full_well_e)), photons)
+    steps = _Noise(
+        converter=own["camera"] / (xp.exp2(xp.asarray(camera_bits)) - 1) ** 2 / 12,
+        read=xp.asarray((read_noise_e / electrons) ** 2),
+        shot=own["shot"] * xp.where(xp.isinf(xp.asarray(photons)), 0.0, 1 / electrons),
+    )
+    camera = _roots(frame, steps, own) if detection == "coherent" else _intensities(frame, steps)
+    mask = _mask_coherent if detection == "coherent" else _mask_incoherent
+    shown = own["input"] * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (xp.exp2(xp.asarray(input_bits)) - 1) ** 2 / 12
+    wrong = PASSES[signs] * (mask(frame, xp.asarray(mask_bits), own) + frame.peak**2 * camera)
+    each = shown + wrong * (1 + own["common"] * (channels - 1))
+    return xp.sqrt(channels * each / _signal(frame, channels))
+
+
+PASSES_OF_KERNEL = {"unsigned": 1, "kernel": 2, "both": 2}
+"""Parts that a kernel is shown in."""
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Variances of an intensity, as shares of full scale."""
+
+    converter: Array
+    read: Array
+    shot: Array
+    """At full scale; it grows with the light."""
+
+    @property
+    def dark(self) -> Array:
+        """What is there without light."""
+        return self.converter + self.read
+
+
+class _Frame:
+    """Amplitude (or, without coherence, intensity) in one frame."""
+
+    def __init__(self, xp: object, at: Statistics, kernel: Array, size: Array, peak: float) -> None:
+        self.xp, self.at = xp, at
+        self.taps = xp.asarray(kernel) ** 2.0  # pyright: ignore[reportAttributeAccessIssue]
+        self.side = size + kernel - 1
+        self.fill = (size / self.side) ** 2
+        sums = self.taps**2 * at.kernel_mean**2 + self.taps * (at.kernel_square - at.kernel_mean**2)
+        self.mean = at.image_mean * sums**0.5
+        self.spread = (self.taps * at.kernel_square * (at.image_square - at.image_mean**2)) ** 0.5
+        pixels = 2 * xp.log(xp.asarray(size) ** 2.0)  # pyright: ignore[reportAttributeAccessIssue]
+        bounded = (sums**0.5 * (1 - at.image_mean) / self.spread) ** 2
+        self.peak = self.mean + peak * (1 / (1 / bounded**2 + 1 / pixels**2)) ** 0.25 * self.spread
+        self.lit = xp.maximum(self.taps * at.kernel_lit_frac, xp.ones_like(self.taps))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _signal(frame: _Frame, channels: Array) -> Array:
+    """Mean square of the exact result."""
+    at = frame.at
+    mean = channels * frame.taps * at.signal_mean
+    return mean**2 + channels * frame.taps * (at.signal_square - at.signal_mean**2)
+
+
+def _roots(frame: _Frame, noise: _Noise, factor: Mapping[str, float]) -> Array:
+    """Mean variance of the root of a noisy intensity over the amplitudes of a frame: normal ones, and evenly spread ones.
+
+    Where few products add up to a pixel, and at the border of the image, all amplitudes down to nothing are as frequent.
+    """
+    total, dark, xp = 0.0, factor["dark"], frame.xp
+    for node in NODES:
+        light = ((frame.mean + node * frame.spread) / frame.peak) ** 2
+        variance = noise.dark + noise.shot * light
+        total = total + variance / (light + dark * variance**0.5) / 4
+    least = (dark * noise.dark**0.5) ** 0.5 + 1e-12
+    even = noise.dark / least * xp.atan(1 / least) / 4 + noise.shot / 4  # pyright: ignore[reportAttributeAccessIssue]
+    few = factor["few"] * frame.lit ** -factor["few_power"] + factor["border"] * (1 - frame.fill)
+    share = few / (1 + few)
+    nothing = frame.at.image_dark_frac**frame.lit
+    clipped = noise.read / (noise.dark + 1e-30) ** 0.5 * HALF_NORMAL
+    return (1 - nothing) * ((1 - share) * total / len(NODES) + share * even) + nothing * clipped
+
+
+def _intensities(frame: _Frame, noise: _Noise) -> Array:
+    """Mean variance of a noisy intensity; a pixel without light reads 0 unless there is read noise, of which half is cut off."""
+    nothing = frame.at.image_dark_frac**frame.lit
+    return (1 - nothing) * noise.converter + (1 - nothing / 2) * noise.read + noise.shot * frame.mean / frame.peak
+
+
+HALF_NORMAL = 1 / math.sqrt(2 * math.pi)
+"""Mean of a standard normal number that is cut off at 0."""
+
+
+def _depth(frame: _Frame, mask_bits: Array, *, top: Array, square: Array, factor: Mapping[str, float]) -> Array:
+    """Mean square error of a spectrum whose largest value is `top`; one tap has a flat spectrum, which is shown without error."""
+    amplitude = factor["amplitude"] * top**2 / (frame.xp.exp2(mask_bits) - 1) ** 2 / 12  # pyright: ignore[reportAttributeAccessIssue]
+    phase = factor["phase"] * square * (2 * math.pi / frame.xp.exp2(mask_bits)) ** 2 / 12  # pyright: ignore[reportAttributeAccessIssue]
+    return (amplitude + phase) * (1 - 1 / frame.taps)
+
+
+def _mask_coherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> Array:
+    """Noise of the spectrum on the varying part of the image, and, where the image ends, phase errors on its mean."""
+    at, top = frame.at, frame.taps * frame.at.kernel_mean
+    wrong = _depth(frame, mask_bits, top=top, square=frame.taps * at.kernel_square, factor=factor)
+    low = _depth(frame, mask_bits, top=0.0, square=top**2, factor={"amplitude": 0.0, "phase": factor["edge"]})
+    return wrong * frame.fill * (at.image_square - at.image_mean**2) + low * (1 - frame.fill) * at.image_mean**2
+
+
+def _mask_incoherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> Array:
+    """The point spread |h + d|^2 is wrong where there are taps (2 h d), and everywhere by the stray light d^2."""
+    at = frame.at
+    wrong = _depth(frame, mask_bits, top=frame.taps * at.root_mean, square=frame.taps * at.kernel_mean, factor=factor)
+    crossed = 4 * frame.taps * at.kernel_mean * wrong / frame.side**2 * at.image_square
+    stray = factor["stray"] * (wrong * frame.fill * at.image_mean) ** 2
+    return crossed + stray
+
+
+def fitted_constants(detection: str, signs: str) -> Mapping[str, float]:
+    """The constants on the shelf; those before a fit where there is none."""
+    shelved = shelf.fitted("optical", "error")
+    start = TERMS[detection]
+    return {
+        name: float(shelved[key].value) if (key := f"{detection}.{signs}.{name}") in shelved else value for name, value in start.items()
+    }
