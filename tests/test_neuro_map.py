@@ -193,7 +193,8 @@ MISFITS = {
         "has neurons whose synapses exceed the 1,048,576 bits of a core: fc1 (1,600,000 bits); "
         "prune their inputs or store fewer bits a weight",
         "fills more than a chip: fc0 takes 489 for its output axons (4,096 a core), fc1 takes 10 for its synapse memory "
-        "(1,048,576 bits a core); 4 chips joined hold it (core_count=512; 768 have been)",
+        "(1,048,576 bits a core); 4 chips joined hold it (core_count=512; 768 have been); "
+        "in all 499 cores, loihi1 has 128",
         "needs 499 cores, loihi1 has 128",
         "needs 200,000 input axons a core, loihi1 has 4,096",
     ),
@@ -201,7 +202,7 @@ MISFITS = {
         image(3, 64, 64, size=64),
         "neuromorphic-generic",
         "fills more than a chip: conv0 takes 256 for its neurons (1,024 a core), conv1 takes 256 for its neurons (1,024 a core); "
-        "use smaller layers, or a chip with more cores",
+        "use smaller layers, or a chip with more cores; in all 512 cores, neuromorphic-generic has 128",
         "needs 512 cores, neuromorphic-generic has 128",
     ),
     "whole": (
