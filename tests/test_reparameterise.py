@@ -31,6 +31,13 @@ def test_meta_spikeformer_runs_one_convolution_for_each_repconv(name: str) -> No
     assert {t: merged.tensors[t].shape for t in merged.outputs} == {t: graph.tensors[t].shape for t in graph.outputs}
 
 
+def test_spike_yolo_has_spikes_at_every_convolution_but_the_first() -> None:
+    from hwsim.conventions import convention, operation_energy
+
+    found = operation_energy(hwsim.load("spike_yolo_n", passes=["reparameterise"]), convention=convention("strict-binary"))
+    assert [x.path for x in found.layers if x.macs] == ["model.1.encode_conv"]
+
+
 def test_by_name() -> None:
     assert hwsim.load("meta_spikeformer_8_256", passes=["reparameterise"]).macs > hwsim.load("meta_spikeformer_8_256").macs
 
@@ -74,6 +81,7 @@ def module(name: str) -> Any:
             nn.Conv2d(4, 6, 1, bias=False), nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False), nn.Conv2d(6, 5, 1), nn.BatchNorm2d(5)
         ),
         "sepconv": nn.Sequential(nn.Conv2d(4, 4, 5, stride=2, padding=2, groups=4), nn.Conv2d(4, 8, 1), nn.BatchNorm2d(8), nn.ReLU()),
+        "norm first": nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 6, 1), nn.Conv2d(6, 6, 3, groups=6)),
         "grouped": nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.Conv2d(8, 6, 3, groups=2)),
         "depthwise": nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, groups=4)),
         "one-dimensional": nn.Sequential(nn.Conv1d(4, 4, 3), nn.Conv1d(4, 6, 3, stride=2)),
@@ -86,7 +94,7 @@ def module(name: str) -> Any:
     return made.eval()
 
 
-@pytest.mark.parametrize("name", ["repvgg", "repconv", "sepconv", "grouped", "depthwise", "one-dimensional"])
+@pytest.mark.parametrize("name", ["repvgg", "repconv", "sepconv", "norm first", "grouped", "depthwise", "one-dimensional"])
 def test_the_merged_convolution_gives_what_torch_gives(name: str) -> None:
     torch = pytest.importorskip("torch")
     made = module(name)

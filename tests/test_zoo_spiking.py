@@ -29,6 +29,8 @@ PUBLISHED_MILLIONS = {
     "meta_spikeformer_8_256": 15.112,  # arXiv:2404.03663
     "meta_spikeformer_8_384": 31.334,
     "meta_spikeformer_8_512": 55.350,
+    "spike_yolo_m": 47.84,  # its public code says 13.2 M, 23.1 M (both cut), 47.8 M, 68.5 M; the paper 48.1 M and 68.8 M (arXiv:2407.20708)
+    "spike_yolo_l": 68.48,
 }
 
 
@@ -86,3 +88,13 @@ def test_wrong_options_say_so(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError) as found:
         hwsim.load("spikformer_8_512", **options)
     assert str(found.value).startswith(message)
+
+
+@pytest.mark.parametrize(("name", "digits"), [("spike_yolo_n", "13.2"), ("spike_yolo_s", "23.1")])
+def test_small_detectors_have_the_published_digits(name: str, digits: str) -> None:
+    assert f"{hwsim.load(name).parameters / 1e6:.3f}".startswith(digits)
+
+
+def test_a_backbone_alone() -> None:
+    graph = hwsim.load("spike_yolo_s", backbone=True)
+    assert [graph.tensors[t].shape for t in graph.outputs] == [(1, 128, 80, 80), (1, 256, 40, 40), (1, 512, 20, 20)]

@@ -18,8 +18,8 @@ from hwsim.passes.linear_convs import Conv, chained, scaled, summed
 @dataclass(frozen=True)
 class Reparameterise:
     """Merges convolutions that follow each other (RepConv: 1x1, depthwise 3x3, 1x1; SepConv: depthwise, 1x1), batch norms into the
-    convolution before them, and parallel branches of one input (RepVGG: 3x3, 1x1 and a norm of the input), with their numbers where the
-    graph has them.
+    convolution before or behind them, and parallel branches of one input (RepVGG: 3x3, 1x1 and a norm of the input), with their
+    numbers where the graph has them.
 
     This is how BICLab counts Spike-driven Transformer V2: what is trained as three small convolutions runs as one 3x3 convolution.
     """
@@ -76,7 +76,7 @@ class _Merger:
         return None
 
     def _behind(self, node: Node, conv: Conv) -> _Group | None:
-        before = self.groups.get(node.inputs[0]) if self._only_reader(node.inputs[0]) else None
+        before = self._branch(node.inputs[0])
         made = chained(before.conv, conv, pad_with_bias=self.pad_with_bias) if before else None
         if before is None or made is None:
             return None

@@ -24,6 +24,7 @@ MODULES = (
     "meta_spikeformer",
     "spiking_small",
     "lmu",
+    "spike_yolo",
     "fatnet",
     "unet",
     "convshare",
