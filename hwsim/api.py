@@ -224,7 +224,7 @@ class _Runner:
             resource_intervals={name: ranges[name] for name in cost.resources if name in ranges},
             facts=self.family.facts(self.device, self.mapping),
             blockers=said.blockers,
-            warnings=(*program.warnings, *said.warnings, *found.warnings),
+            warnings=(*graph.attrs.get("notes", ()), *program.warnings, *said.warnings, *found.warnings),
             **facts,
         )
 
