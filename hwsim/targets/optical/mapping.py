@@ -31,7 +31,7 @@ class OpticalMapping:
     """Module paths of convolutions that stay in electronics, joined by commas; a path covers what lies below it."""
 
     precision: bool = True
-    """Whether the error of each layer is estimated too; it takes most of the time of a large sweep."""
+    """Whether the error of each layer is estimated too; it takes half of the time of a large sweep."""
 
     def __post_init__(self) -> None:
         for name, known in (("tiling", TILINGS), ("signs", tuple(SIGNS)), ("linear", LINEAR)):
