@@ -167,7 +167,8 @@ class NeuroDevice:
         kinds = tuple(_kind(name, i, k) for i, k in enumerate(raw.pop("core_kinds") or ()))
         if (held := sum(k.count for k in kinds)) not in (0, raw["core_count"]):
             raise InputError(f"{name}: core_kinds has {held} cores, core_count {raw['core_count']:g}; expected as many")
-        return cls(**{**raw, "partition": raw["partition"] or "even", "core_kinds": kinds})
+        partition = raw["partition"] or "even"
+        return cls(**{**raw, "partition": partition, "core_kinds": kinds, "sources": {**raw["sources"], **_shown(partition, kinds)}})
 
     def with_overrides(self, overrides: Mapping[str, Any], /) -> NeuroDevice:
         """A copy with other quantities; text carries units, arrays are columns of points, `(points, 1)`.
@@ -177,6 +178,18 @@ class NeuroDevice:
             InputError: neither number, text nor array, a wrong unit, or a value out of range.
         """
         return overridden(self, overrides, fields=FIELDS, noun="a neuromorphic chip")
+
+
+def _shown(partition: str, kinds: tuple[CoreKind, ...]) -> dict[str, Quantity]:
+    """What is no number, for tables of a chip; nothing where it is as on most."""
+    where = "docs/neuromorphic-model.md"
+    found = (
+        {}
+        if partition == "even"
+        else {"partition": Quantity(partition, source=where, status="published", note=PARTITIONS.get(partition, ""))}
+    )
+    sizes = ", ".join(f"{k.count} of {k.neurons:,.0f} neurons and {k.synapse_bits:,.0f} bits" for k in kinds)
+    return {**found, **({"core_kinds": Quantity(f"{len(kinds)} kinds", source=where, status="published", note=sizes)} if kinds else {})}
 
 
 def _kind(name: str, index: int, raw: Any) -> CoreKind:

@@ -75,7 +75,8 @@ def _cores(program: Program, device: NeuroDevice, found: Allocation) -> str:
         remedy = f"no more than {float(device.chip_count):,.0f} chips have been joined, it would fill {chips}; use smaller layers"
     else:
         remedy = "use smaller layers, or a chip with more cores"
-    return f"fills more than a chip: {', '.join(each)}; {remedy}; in all {needed:,.0f} cores, {device.name} has {float(device.core_count):,.0f}"
+    total = f"in all {needed:,.0f} cores, {device.name} has {float(device.core_count):,.0f}"
+    return f"fills more than a chip: {', '.join(each)}; {remedy}; {total}"
 
 
 def _shared(program: Program, device: NeuroDevice) -> str:
