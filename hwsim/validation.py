@@ -105,6 +105,7 @@ SUITES = {
             "hwsim.targets.neuromorphic.calibrate.pilotnet:validation_rows",
             "",
             "time and energy of PilotNet on Loihi 2 boards, every run left out of a fit on the others",
+            text="hwsim.targets.neuromorphic.calibrate.pilotnet:errors",
         ),
         Suite(
             "neuro-ecoformer",

@@ -96,14 +96,30 @@ def _slowdown(network: str, wanted_s: float) -> float:
     return (low + high) / 2
 
 
+def predictions() -> list[tuple[str, Mapping[str, float], Any]]:
+    """Network, measured run, and the estimate from a fit on the other runs of the network."""
+    found = []
+    for network, waits in (("pilotnet_lif", False), ("pilotnet_sdnn", True)):
+        measured = runs(network)
+        others = [[*measured[:i], *measured[i + 1 :]] for i in range(len(measured))]
+        found += [(network, run, estimate(network, fit(rest, network, waits=waits))) for run, rest in zip(measured, others, strict=True)]
+    return found
+
+
 def validation_rows() -> dict[str, Any]:
     """Every run predicted from the others of its network."""
     rows = []
-    for network, waits in (("pilotnet_lif", False), ("pilotnet_sdnn", True)):
-        found = runs(network)
-        for i, run in enumerate(found):
-            e = estimate(network, fit([*found[:i], *found[i + 1 :]], network, waits=waits))
-            rows.append((f"{network}, time a timestep", run["timestep_s"], float(e.cost.extra["timestep_s"])))
-            rows.append((f"{network}, energy an inference", run["total_j"], e.energy_j))
+    for network, run, e in predictions():
+        rows.append((f"{network}, time a timestep", run["timestep_s"], float(e.cost.extra["timestep_s"])))
+        rows.append((f"{network}, energy an inference", run["total_j"], e.energy_j))
     group, measured, predicted = (np.array(c) for c in zip(*rows, strict=True))
     return {"device": np.full(len(rows), CHIP), "group": group, "measured": measured.astype(float), "predicted": predicted.astype(float)}
+
+
+def errors() -> str:
+    """Error of every run, signed."""
+    lines = ["| run | time a timestep | energy an inference |", "|---|---:|---:|"]
+    for i, (network, run, e) in enumerate(predictions(), start=1):
+        time = float(e.cost.extra["timestep_s"]) / run["timestep_s"] - 1
+        lines.append(f"| {i}: {network} | {time:+.1%} | {e.energy_j / run['total_j'] - 1:+.1%} |")
+    return "\n".join(lines) + "\n"
