@@ -108,6 +108,19 @@ SUITES = {
             text="hwsim.targets.neuromorphic.calibrate.pilotnet:errors",
         ),
         Suite(
+            "neuro-dvs",
+            "hwsim.datasets.sanafe.dvs:validation_rows",
+            "",
+            "energy of events by part and simple time of a DVS-gesture network on Loihi, from statistics of its layers, against SANA-FE's run",
+        ),
+        Suite(
+            "neuro-sanafe",
+            "hwsim.datasets.sanafe.compare:validation_rows",
+            "",
+            "energy of events by part and simple time of 20 random networks on Loihi, against SANA-FE run live",
+            text="hwsim.datasets.sanafe.compare:detail",
+        ),
+        Suite(
             "neuro-ecoformer",
             "hwsim.datasets.spiking_counts:ecoformer_rows",
             "J",

@@ -23,6 +23,7 @@ MODULES = (
     "spiking",
     "meta_spikeformer",
     "spiking_small",
+    "dvs",
     "lmu",
     "spike_yolo",
     "fatnet",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.arrays import Array
+from hwsim.arrays import Array, somewhere
 from hwsim.cost import Cost, Parts, Program, Resource
 from hwsim.targets.neuromorphic.cores import Allocation, allocate
 from hwsim.targets.neuromorphic.device import NeuroDevice
@@ -130,19 +130,41 @@ def total(c: ConnectionColumns, t: Traffic, device: NeuroDevice, found: list[Mom
     busy: list[Any] = [0.0] * len(Times.__dataclass_fields__)
     longest: Any = 0.0
     for m in found:
-        e = events(c, t, rate=m.rate, rate_out=m.rate_out, awake=m.awake)
-        e = replace(e, synaptic_operations=c.synapses * m.operations + 0 * e.packets)
-        spent = times(e, c, t, device)
+        e, spent = at(m, c, t, device)
         sums = [a + m.steps * b for a, b in zip(sums, vars(e).values(), strict=True)]
         busy = [a + m.steps * b for a, b in zip(busy, vars(spent).values(), strict=True)]
         longest = longest + m.steps * np.max(spent.busiest, axis=-1)
     return Events(*sums), Times(*busy), longest
 
 
+def at(m: Moment, c: ConnectionColumns, t: Traffic, device: NeuroDevice) -> tuple[Events, Times]:
+    """Events of one timestep and how long cores are busy with them."""
+    e = events(c, t, rate=m.rate, rate_out=m.rate_out, awake=m.awake, operations=m.operations)
+    return e, times(e, c, t, device)
+
+
+def by_timestep(program: Program, *, device: NeuroDevice, mapping: NeuroMapping) -> dict[str, Array]:
+    """Energy of events and time of each timestep that the statistics of layers tell apart, shape `(timesteps,)` each.
+
+    Keys are those of `PARTS` with `_j`, and `time_s`, without host and I/O.
+    """
+    c: Any = program.tables[0].columns
+    allocation = known_cores(allocate(c, device), c)
+    t = traffic(c, used=allocation.used, own=allocation.own, device=device, split=mapping.split)
+    tiles = np.ceil(np.sum(allocation.own, axis=-1) / device.cores_per_tile)
+    rows: list[list[float]] = []
+    for m in moments(c, t, mapping, timesteps(program, mapping)):
+        e, spent = at(m, c, t, device)
+        energy = event_energy_j(e, c, device)
+        sums = [float(sum(np.sum(energy[p]) for p in members)) for members in PARTS.values()]
+        rows.append([*sums, float(np.max(spent.busiest) + barrier(tiles, device))])
+    return dict(zip((*(f"{name}_j" for name in PARTS), "time_s"), np.array(rows).T, strict=True))
+
+
 def resources(allocation: Allocation, device: NeuroDevice) -> dict[str, Resource]:
     """Cores, and input axons of a core where the chip limits them: what a single neuron needs cannot be divided."""
     found = {"cores": Resource(_flat(allocation.needed), _flat(device.core_count))}
-    if np.any(np.asarray(device.axons_in_per_core) < UNLIMITED):
+    if somewhere(device.axons_in_per_core < UNLIMITED):
         found["input axons a core"] = Resource(np.max(allocation.inputs, axis=-1, initial=0.0), _flat(device.axons_in_per_core))
     return found
 
@@ -160,5 +182,5 @@ def flat_times(device: NeuroDevice) -> NeuroDevice:
 
 def _flat(value: Array) -> Array:
     """`(points, 1)` as `(points,)`."""
-    value = np.asarray(value)
+    value = value if hasattr(value, "ndim") else np.asarray(value)
     return value[..., 0] if value.ndim and value.shape[-1] == 1 else value

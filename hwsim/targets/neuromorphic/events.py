@@ -68,6 +68,8 @@ class Traffic:
     """Share of the spikes of a row that come from the population of each row, `(rows, rows)`."""
     population: Array
     """Row that counts the neurons in which a row ends, `(rows,)`."""
+    peak: Array
+    """Synaptic operations of a busiest core, over what its share of the neurons says."""
 
     def together(self, values: Array) -> Array:
         """Sums over all rows that end in the same population, in each of them."""
@@ -86,17 +88,23 @@ def traffic(c: ConnectionColumns, *, used: Array, own: Array, device: NeuroDevic
     Args:
         c: connections and populations.
         used: cores of the population that each row ends in.
-        own: the same, 0 where another row has counted them; populations lie one after the other in the columns of the mesh.
+        own: the same, 0 where another row has counted them; populations lie one after the other in the columns of the mesh, unless their
+            statistics say where.
         device: the chip.
         split: what of an image a core holds: some `rows`, some `channels`, or an `even` part of everything.
     """
     weighted = c.feeds * c.neurons
     senders = weighted / np.maximum(np.sum(weighted, axis=-1, keepdims=True), 1e-300)
     population = np.asarray(c.population).astype(int)
-    east, north = distances(own, senders, population, device)
+    known = c.activity
+    start = np.cumsum(own, axis=-1) - own
+    if known is not None:
+        start = np.where(np.isnan(known.first_core), start, known.first_core)
+    east, north = distances(start, start + own, senders, population, device)
     met = _before(c.height, c.kernel_height, c.stride_height) * _before(c.width, c.kernel_width, c.stride_width)
     connected = np.where(c.conv > 0, np.minimum(met * c.depth * c.groups / np.maximum(c.sources, 1.0), 1.0), 1.0)
-    return Traffic(own, cut(c, used, split=split), connected, east, north, senders, population)
+    peak = np.ones_like(c.neurons) if known is None else np.where(np.isnan(known.peak), 1.0, known.peak)
+    return Traffic(own, cut(c, used, split=split), connected, east, north, senders, population, peak)
 
 
 def cut(c: ConnectionColumns, used: Array, *, split: str) -> Pieces:
@@ -136,18 +144,17 @@ def _before(size: Array, kernel: Array, stride: Array) -> Array:
     return np.maximum((size - 1.0) * stride + kernel, 1.0)
 
 
-def distances(own: Array, senders: Array, population: Array, device: NeuroDevice) -> tuple[Array, Array]:
+def distances(start: Array, stop: Array, senders: Array, population: Array, device: NeuroDevice) -> tuple[Array, Array]:
     """Mean distance from a source to a target core of each row, along the rows and along the columns of the mesh.
 
     Populations take the tiles of a column of the mesh from its first row to its last, then the next column. With A and B the shares of
-    source and target cores before a line of the mesh, a packet crosses it with chance A (1 - B) + B (1 - A); the sum over lines is exact for
+    source and target cores before a line of the mesh, a packet crosses it with chance A (1 - B) + B (1 - A); the sum is exact for
     spikes spread evenly. What comes from outside enters at the first tile.
     """
-    stop = np.cumsum(own, axis=-1)
-    start, size = stop - own, np.maximum(own, 1.0)
+    size = np.maximum(stop - start, 1.0)
     inside = np.sum(senders, axis=-1) > 0
     tile, height = device.cores_per_tile, device.mesh_height
-    east = north = 0.0 * own
+    east = north = 0.0 * size
 
     def crossed(before: Array) -> Array:
         source = np.where(inside, before @ senders.T, 1.0)
@@ -170,7 +177,7 @@ def _above(cores: Array, line: int, tile: Array, height: Array) -> Array:
     return np.floor(cores / column) * tile * line + np.minimum(cores % column, tile * line)
 
 
-def events(c: ConnectionColumns, t: Traffic, *, rate: Array, rate_out: Array, awake: Array) -> Events:
+def events(c: ConnectionColumns, t: Traffic, *, rate: Array, rate_out: Array, awake: Array, operations: Array) -> Events:
     """Events of one timestep.
 
     Args:
@@ -179,13 +186,15 @@ def events(c: ConnectionColumns, t: Traffic, *, rate: Array, rate_out: Array, aw
         rate: spikes a source.
         rate_out: spikes a neuron of the population behind.
         awake: share of its neurons that are updated.
+        operations: share of the synapses that a spike comes to; more than `rate` where those sources fire that have more targets.
     """
-    packets = c.sources * rate * t.connected * t.pieces.reached
+    connected = np.minimum(t.connected * np.maximum(operations / np.maximum(rate, 1e-12), 1.0), 1.0)
+    packets = c.sources * rate * connected * t.pieces.reached
     return Events(
         accesses=c.neurons + 0 * packets,
         updates=c.neurons * awake + 0 * packets,
         spikes=c.neurons * rate_out + 0 * packets,
-        synaptic_operations=c.synapses * rate + 0 * packets,
+        synaptic_operations=c.synapses * operations + 0 * packets,
         packets=packets,
         hops_east=packets * t.east,
         hops_north=packets * t.north,
@@ -260,7 +269,7 @@ def times(e: Events, c: ConnectionColumns, t: Traffic, device: NeuroDevice) -> T
     soma = (e.accesses * device.soma_access_s + e.updates * device.soma_update_s) * p.share + spikes * each
     came = e.packets / p.reached * p.inlet
     more = 1.0 + largest(p.cores) * np.sqrt((1.0 - p.inlet) / np.maximum(came, 1e-12)) * (came > 0)
-    axon, synapses = (value * more for value in (came * device.axon_in_s, e.synaptic_operations * synapse * p.share))
+    axon, synapses = (value * more for value in (came * device.axon_in_s, e.synaptic_operations * synapse * p.share * t.peak))
     return Times(soma, t.together(axon), t.together(synapses))
 
 

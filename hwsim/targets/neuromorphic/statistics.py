@@ -13,7 +13,8 @@ from hwsim.arrays import Array
 from hwsim.errors import InputError
 
 SHARES = ("fired", "updated", "operations")
-COLUMNS = ("cores", *SHARES)
+COLUMNS = ("cores", "first_core", "peak", *SHARES)
+LEAST = {"cores": 1.0, "first_core": 0.0, "peak": 1.0}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Activity:
     """Share of the synapses of a connection that a spike came to."""
     cores: Array
     """Cores of the population, shape `(rows,)`."""
+    first_core: Array
+    """Where they begin, counted along the columns of the mesh, shape `(rows,)`."""
+    peak: Array
+    """Synaptic operations of its busiest core over those of a mean one, shape `(rows,)`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +44,10 @@ class Statistics:
 
     @classmethod
     def read(cls, path: str | Path) -> Statistics:
-        """From a CSV file: `layer`, `timestep` where activity changes, and any of `cores`, `fired`, `updated`, `operations`.
+        """From a CSV file: `layer`, `timestep` where activity changes, and any of the `COLUMNS`; a field may be empty.
 
-        A layer is the path of a connection or of its neurons. `fired` and `updated` are shares of the neurons of the population,
-        `operations` of the synapses; a field may be empty.
+        A layer is the path of a connection or of its neurons. `cores` and `first_core` say where it lies, `peak` how much more synaptic
+        operations its busiest core has than the mean; `fired` and `updated` are shares of the neurons, `operations` of the synapses.
 
         Raises:
             InputError: the file cannot be read, or a value is out of range.
@@ -91,14 +96,14 @@ class Statistics:
                         raise InputError(f"{self.source}, layer {path!r}, {name}: {len(values)} values; expected 1 or {longest}")
                     if len(values):
                         shares[name][:, i] = values
-        return Activity(shares["fired"], shares["updated"], shares["operations"], shares["cores"][0])
+        return Activity(*(shares[name] for name in SHARES), *(shares[name][0] for name in LEAST))
 
 
 def _checked(name: str, text: str, where: str) -> float:
     found = _number(text, where)
-    if name == "cores" and (found < 1 or found != int(found)):
-        raise InputError(f"{where}: found {text!r}; expected a whole number of at least 1")
-    if name != "cores" and not 0 <= found <= 1:
+    if name in LEAST and (found < LEAST[name] or (name != "peak" and found != int(found))):
+        raise InputError(f"{where}: found {text!r}; expected a {'' if name == 'peak' else 'whole '}number of at least {LEAST[name]:g}")
+    if name in SHARES and not 0 <= found <= 1:
         raise InputError(f"{where}: found {text!r}; expected 0 to 1")
     return found
 
