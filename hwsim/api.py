@@ -181,6 +181,11 @@ def _run(work: Workload, family: Target, device: Any, *, method: str, must_fit: 
     return result
 
 
+def estimated(graph: Graph, family: Target, device: Any, *, mapping: Any, method: str = "closed-form") -> Estimate:
+    """The estimate of a graph under a mapping that is made already."""
+    return _Runner(family, device, mapping, method)(graph)
+
+
 def generates_tokens(graph: Graph) -> bool:
     """Whether the network keeps a cache or a recurrent state from token to token."""
     return graph.state_b > 0 and "seq_len" in graph.attrs

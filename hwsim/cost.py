@@ -27,6 +27,8 @@ class Table:
     """A frozen dataclass of arrays whose last axis is the kernels."""
     count: Array
     """How often each row runs, shape `(kernels,)`."""
+    rows: Sequence[Any] = field(default=(), repr=False)
+    """What the family made the columns from, in order, for learned methods; empty where there is nothing more to know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,12 @@ def _plain(option: str, example: str) -> Callable[[click.Context, click.Paramete
     return read
 
 
+read_dims = _dims
+"""Callback of `--dim`."""
+read_overrides = _plain("--set", "--set dram_b_per_s='4.8 TB/s'")
+"""Callback of `--set`."""
+
+
 def _device_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     from hwsim import shelf
 
@@ -111,7 +117,7 @@ _OPTIONS = (
         callback=_plain("--set", "--set dram_b_per_s='4.8 TB/s'"),
         help="Change a quantity of the device; units are read (4.8 TB/s).",
     ),
-    click.option("--method", default="closed-form", show_default=True, help="closed-form, or the name of a surrogate."),
+    click.option("--method", default="closed-form", show_default=True, help="closed-form, surrogate:NAME, or auto (a surrogate where one knows better)."),
     click.option("--must-fit", is_flag=True, help="End with status 4 where the network does not fit."),
     click.option("--allow-unsupported", is_flag=True, help="Leave operators without a rule out, and show the coverage."),
 )

@@ -132,7 +132,7 @@ class EstimateDocument(msgspec.Struct, forbid_unknown_fields=True):
     mapping: Annotated[dict[str, Any], _field("How the network is run: options of the family.")]
     batch: Annotated[int, _field("Samples an inference.")]
     phase: Annotated[str | None, _field("prefill or decode of a network that generates tokens, else null.")]
-    method: Annotated[str, _field("closed-form, or the name of the surrogate that spoke.")]
+    method: Annotated[str, _field("closed-form, or the surrogate that spoke (surrogate:NAME).")]
     latency_s: Annotated[float, _field("One inference of the batch.")]
     latency_interval: Annotated[IntervalDocument, _field("Error bar of latency_s.")]
     interval_s: Annotated[float, _field("Time between two batches in steady state.")]

@@ -34,13 +34,20 @@ class _Rows:
     """Seconds of the arithmetic at the peak of its unit."""
 
 
-def program_cost(program: Program, *, device: Any, mapping: GpuMapping, constants: GpuConstants) -> Cost:
-    """Latency, energy and memory; device quantities are scalars or `(points, 1)`."""
-    parts = [_table_rows(table, device=device, mapping=mapping, constants=constants) for table in program.tables]
+def program_cost(program: Program, *, device: Any, mapping: GpuMapping, constants: GpuConstants, row_factor: Array | None = None) -> Cost:
+    """Latency, energy and memory; device quantities are scalars or `(points, 1)`.
+
+    Args:
+        row_factor: learned time of each row over that of its single kernel, shape `(rows,)` or `(points, rows)`, instead of the fitted
+            scale of its kind; rows stay above what the arithmetic takes at the unit's peak.
+    """
+    single = row_factor is not None
+    parts = [_table_rows(table, device=device, mapping=mapping, constants=constants, single=single) for table in program.tables]
     xp = namespace(*(p.dram_b for p in parts), device.sm_count, device.dram_b_per_s)
     joined = _Rows(**{name: _joined(xp, [getattr(p, name) for p in parts], program.tables) for name in vars(parts[0])})
     counts = xp.concat([table.count for table in program.tables])
     rows = joined.overhead_s + xp.maximum(joined.compute_s, joined.memory_s)
+    rows = rows if row_factor is None else xp.maximum(rows * row_factor, joined.peak_s)
     busy = xp.sum(rows * counts, axis=-1)
     host = host_s(float(xp.sum(counts)), mapping, constants.networks)
     latency = xp.maximum(busy, host + 0.0 * busy)
@@ -77,10 +84,10 @@ def _joined(xp: Any, parts: list[Array], tables: Sequence[Table]) -> Array:
     return xp.concat(wide, axis=-1) if len(wide) > 1 else wide[0]
 
 
-def _table_rows(table: Table, *, device: Any, mapping: GpuMapping, constants: GpuConstants) -> _Rows:
+def _table_rows(table: Table, *, device: Any, mapping: GpuMapping, constants: GpuConstants, single: bool) -> _Rows:
     time = TIMES[table.kind](table.columns, device=device, constants=getattr(constants, _CONSTANTS[table.kind]))
-    scale = _scale(table, mapping, constants)
-    op_j, peak_s = _arithmetic(table, time, device=device, constants=constants)
+    scale = 1.0 if single else _scale(table, mapping, constants)
+    op_j, peak_s = arithmetic(table, time, device=device, constants=constants)
     return _Rows(time.compute_s * scale, time.memory_s * scale, time.overhead_s, op_j, time.dram_b, time.flop, peak_s)
 
 
@@ -101,7 +108,7 @@ def _scale(table: Table, mapping: GpuMapping, constants: GpuConstants) -> Array:
     return grouped * scale.depthwise + (1.0 - grouped) * (scale.nchw_conv if mapping.layout == "nchw" else scale.conv)
 
 
-def _arithmetic(table: Table, time: KernelTime, *, device: Any, constants: GpuConstants) -> tuple[Array, Array]:
+def arithmetic(table: Table, time: KernelTime, *, device: Any, constants: GpuConstants) -> tuple[Array, Array]:
     """Energy of the arithmetic of each row, and its time at the peak of its unit."""
     masks = {"conv": "dtypes", "stream": None}.get(table.kind, "rates")
     formats = (("fp32", 1.0),) if masks is None else getattr(table.columns, masks)

@@ -25,7 +25,7 @@ def build_tables(counts: Mapping[Row, int], *, mapping: GpuMapping) -> tuple[tup
         rows = [row for row in counts if isinstance(row, row_type)]
         if rows:
             position.update({row: len(position) + i for i, row in enumerate(rows)})
-            tables.append(Table(kind, columns_of(rows, mapping), np.array([float(counts[row]) for row in rows])))
+            tables.append(Table(kind, columns_of(rows, mapping), np.array([float(counts[row]) for row in rows]), tuple(rows)))
     return tuple(tables), position
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from hwsim import shelf
 from hwsim.cost import Cost, Program
 from hwsim.graph import Graph
@@ -13,6 +15,7 @@ from hwsim.quantities import Quantity
 from hwsim.targets.gpu.constants import gpu_constants, sources
 from hwsim.targets.gpu.cost import program_cost
 from hwsim.targets.gpu.device import GpuDevice
+from hwsim.targets.gpu.features import NAMES, features
 from hwsim.targets.gpu.lower import lower
 from hwsim.targets.gpu.mapping import AUTOCAST, GpuMapping
 
@@ -22,6 +25,7 @@ class GpuTarget:
 
     family = "gpu"
     mapping_options = tuple(f.name for f in fields(GpuMapping))
+    feature_names = NAMES
     summary = "NVIDIA and AMD GPUs: kernels after a runtime's fusions, waves of tiles, L2 and DRAM, power limit"
 
     def devices(self) -> Sequence[str]:
@@ -52,6 +56,14 @@ class GpuTarget:
     def cost(self, program: Program, *, device: Any, mapping: GpuMapping) -> Cost:
         """Pure array function of program, device and mapping."""
         return program_cost(program, device=device, mapping=mapping, constants=gpu_constants())
+
+    def cost_with(self, program: Program, *, device: Any, mapping: GpuMapping, row_factor: Any) -> Cost:
+        """Cost of a program whose kernels take a learned multiple of their time alone, shape `(rows,)` or `(points, rows)`."""
+        return program_cost(program, device=device, mapping=mapping, constants=gpu_constants(), row_factor=row_factor)
+
+    def row_features(self, program: Program, *, device: Any, mapping: GpuMapping) -> np.ndarray:
+        """What learned methods see of the kernels, shape `(rows, features)` or `(points, rows, features)`; names in `feature_names`."""
+        return features(program.tables, device=device, mapping=mapping, constants=gpu_constants())
 
     def binding(self, cost: Cost) -> Sequence[str]:
         """compute, memory or overhead (launch and fixed cost), whichever is longest."""

@@ -110,6 +110,15 @@ def _rows(model: str, image_size: int, mapping: GpuMapping) -> tuple[Counter[Row
     return None if graph is None else rows_of(graph, mapping)
 
 
+def rows_at(model: str, image_size: int, mapping: GpuMapping, *, batch: int) -> Counter[Row] | None:
+    """How often each kernel of a timm model runs at a batch size; None where its graph cannot be built."""
+    rows = _rows(model, image_size, mapping)
+    if rows is None:
+        return None
+    flowing, standing = rows
+    return Counter({at_batch(row, batch / TRACED_BATCH): count for row, count in flowing.items()}) + standing
+
+
 @lru_cache(maxsize=16)
 def _device(name: str) -> GpuDevice:
     return GpuDevice.from_shelf(name)
@@ -149,11 +158,9 @@ def _is_cached(model: str, image_size: int) -> bool:
 
 def _run(item: Any, constants: GpuConstants) -> Run | None:
     mapping = GpuMapping(dtype=item.dtype, runtime=item.runtime, layout=item.layout)
-    rows = _rows(item.model, item.image_size, mapping)
-    if rows is None:
+    scaled = rows_at(item.model, item.image_size, mapping, batch=item.batch)
+    if scaled is None:
         return None
-    flowing, standing = rows
-    scaled = Counter({at_batch(row, item.batch / TRACED_BATCH): count for row, count in flowing.items()}) + standing
     busy, fixed, kernels, roof = class_times(scaled, _device(item.device), mapping, constants)
     return Run(item.device, mapping, item.model, item.batch, item.measured_s, busy, fixed, kernels, roof)
 

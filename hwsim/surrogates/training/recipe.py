@@ -1,0 +1,76 @@
+"""Recipes: what a surrogate is trained on, how, and what is left out to judge it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from hwsim import yaml12
+from hwsim.errors import InputError, UnknownName
+from hwsim.surrogates.training.additive import AdditiveRecipe
+
+DATA = {"timm-networks": "hwsim.surrogates.training.gpu_networks:load"}
+"""Training sets by name: `module:function` that gives `Sums`."""
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class LeftOut(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is left out to judge a surrogate."""
+
+    by: str
+    """Label whose values stay together (`family`, `device`)."""
+    folds: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Parts that the values are dealt into; 0: each value on its own."""
+
+
+class Trusted(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where `auto` and error bars may rest on a surrogate."""
+
+    mapping: dict[str, list[str]] = {}
+    """Values of mapping options."""
+    devices: tuple[str, ...] = ()
+    """Names, or `vendor:NAME`; empty: those that it was trained on."""
+
+
+class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A surrogate before it is trained."""
+
+    name: str
+    summary: str
+    family: str
+    data: str
+    """Name of a training set (`DATA`), or the path of an `.npz` file that `Sums.save` wrote."""
+    left_out: LeftOut
+    trusted: Trusted = Trusted()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    groups: tuple[str, ...] = ("device",)
+    """Labels whose combinations have error tables and ranges of their own."""
+    model: AdditiveRecipe = AdditiveRecipe()
+    auto: _Positive | None = None
+    """Rank among the surrogates that `--method auto` may take; None: it takes it not."""
+
+
+def read(path: str | Path) -> Recipe:
+    """A recipe from a YAML file.
+
+    Raises:
+        InputError: the file cannot be read, or a field is unknown, missing or wrong.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"no recipe {str(path)!r}; expected a YAML file with name, family, data, left_out (see docs/surrogates.md)")
+    try:
+        found = msgspec.convert(yaml12.load(file), Recipe)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}") from None
+    if found.data not in DATA and not found.data.endswith(".npz"):
+        raise UnknownName(f"training set in {path}:", found.data, DATA)
+    return found
+
+
+def plain(recipe: Recipe) -> dict[str, Any]:
+    """As plain data, for a configuration that is kept."""
+    return msgspec.to_builtins(recipe)

@@ -1,0 +1,145 @@
+"""From a recipe to a surrogate on the shelf: train on parts to judge it, then on everything."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwsim import plugins
+from hwsim.errors import InputError, UnknownName
+from hwsim.surrogates.store import Stored
+from hwsim.surrogates.training.additive import LIMIT
+from hwsim.surrogates.training.left_out import ensemble, error_table, folds, left_out
+from hwsim.surrogates.training.recipe import DATA, Recipe, plain
+from hwsim.surrogates.training.sums import Sums
+
+Tell = Callable[[str], None]
+
+
+def load(recipe: Recipe, *, tell: Tell | None = None) -> Sums:
+    """The training set of a recipe; one that takes minutes to make is kept in the cache (`HWSIM_CACHE`, else `~/.cache/hwsim`).
+
+    Raises:
+        DataMissing: the measurements are not there.
+        InputError: no such file.
+    """
+    if recipe.data not in DATA:
+        if not Path(recipe.data).is_file():
+            raise InputError(f"no training data {recipe.data!r}; expected an .npz file or one of {', '.join(DATA)}")
+        return Sums.read(recipe.data)
+    path = Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim")) / "sums" / f"{recipe.data}-{_features_key(recipe)}.npz"
+    if not path.is_file():
+        module, _, name = DATA[recipe.data].partition(":")
+        shown = (lambda i, n: tell(f"{recipe.data}: {i} of {n}")) if tell else None
+        found = getattr(importlib.import_module(module), name)(progress=shown)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found.save(str(path.with_suffix(".part.npz")))
+        path.with_suffix(".part.npz").replace(path)
+    return Sums.read(str(path))
+
+
+def _features_key(recipe: Recipe) -> str:
+    """Changes with the features of the family and the constants of its closed form, so that no stale cache is read."""
+    import hashlib
+
+    from hwsim import shelf
+
+    files = sorted((shelf.checkout("targets") / recipe.family / "fitted").glob("*.yaml"))
+    text = "".join(_names(recipe)) + "".join(p.read_text(encoding="utf-8") for p in files if p.stem != "validation")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _names(recipe: Recipe) -> tuple[str, ...]:
+    names = getattr(plugins.load("hwsim.targets", recipe.family), "feature_names", None)
+    if names is None:
+        raise InputError(f"the family {recipe.family!r} offers no features to surrogates")
+    return tuple(names)
+
+
+def judged(recipe: Recipe, data: Sums, *, tell: Tell | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(prediction, spread) of every network from members that did not see its part.
+
+    Raises:
+        UnknownName: a label of the recipe that the data do not have, or a feature that does not exist.
+    """
+    for name in (recipe.left_out.by, *recipe.groups):
+        if name not in data.labels:
+            raise UnknownName("label of the training set", name, data.labels)
+    names = _names(recipe)
+    for name in recipe.model.hidden_features:
+        if name not in names:
+            raise UnknownName("feature", name, names)
+    parts = folds(data.labels[recipe.left_out.by], count=recipe.left_out.folds)
+    return left_out(data, parts, recipe.model, names=names, seeds=recipe.seeds, progress=tell)
+
+
+def groups_of(recipe: Recipe, data: Sums) -> np.ndarray:
+    """Group of each network, the labels of the recipe joined by `/`."""
+    return np.array(["/".join(parts) for parts in zip(*(data.labels[name].tolist() for name in recipe.groups), strict=True)])
+
+
+def train(recipe: Recipe, *, data: Sums | None = None, tell: Tell | None = None) -> Stored:
+    """Judge on parts left out, then train on everything."""
+    given = data if data is not None else load(recipe, tell=tell)
+    found, spread = judged(recipe, given, tell=tell)
+    table = error_table(given.measured, found, groups_of(recipe, given))
+    plain_form = error_table(given.measured, given.closed_form, groups_of(recipe, given))
+    members = ensemble(given, recipe.model, names=_names(recipe), seeds=recipe.seeds)
+    weights = {key: value for i, member in enumerate(members) for key, value in member.arrays(f"member{i}").items()}
+    metrics = {
+        "suite": f"{recipe.data}, each {recipe.left_out.by} left out"
+        + (f" in {recipe.left_out.folds} parts" if recipe.left_out.folds else ""),
+        "networks": len(given),
+        "intervals": table,
+        "untrained": {name: row for name, row in plain_form.items() if name != "level"},
+    }
+    return Stored(recipe.name, _config(recipe, given, spread, len(members)), weights, metrics, _card(recipe, metrics))
+
+
+def _config(recipe: Recipe, data: Sums, spread: np.ndarray, members: int) -> dict[str, Any]:
+    hidden = np.array([name in recipe.model.hidden_features for name in _names(recipe)])
+    low, high = data.features.min(axis=0).astype(float), data.features.max(axis=0).astype(float)
+    slack = 0.02 * (high - low) + 1e-6
+    seen = sorted(set(data.labels["device"].tolist()))
+    return {
+        "family": recipe.family,
+        "auto": recipe.auto,
+        "members": members,
+        "limit": LIMIT,
+        "features": list(_names(recipe)),
+        "range": {
+            "low": np.where(hidden, -1e12, low - slack).round(6).tolist(),
+            "high": np.where(hidden, 1e12, high + slack).round(6).tolist(),
+        },
+        "trusted": {
+            "mapping": dict(recipe.trusted.mapping),
+            "devices": list(recipe.trusted.devices) or seen,
+            "spread": round(float(np.quantile(spread, 0.99)), 6),
+            "outside": 0.02,
+        },
+        "recipe": plain(recipe),
+    }
+
+
+def _card(recipe: Recipe, metrics: dict[str, Any]) -> str:
+    lines = [
+        f"# {recipe.name}",
+        "",
+        recipe.summary,
+        "",
+        f"Trained on {metrics['networks']:,} measurements ({recipe.data}); judged with {metrics['suite'].partition(', ')[2]}.",
+        "Absolute percentage errors; *untrained*: the sum of single kernels that training starts from.",
+        "",
+        "| | n | median | mean | p90 | untrained median |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in metrics["intervals"].items():
+        if name != "level":
+            errors = (100 * row["median_ape"], 100 * row["mean_ape"], 100 * row["p90_ape"], 100 * metrics["untrained"][name]["median_ape"])
+            lines.append(f"| {name} | {row['n']:,} | " + " | ".join(f"{e:.1f}" for e in errors) + " |")
+    return "\n".join(lines) + "\n"
