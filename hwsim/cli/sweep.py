@@ -146,11 +146,11 @@ def _run(made: Plan, given: Mapping[str, Any]) -> None:
     if given["html"]:
         from hwsim.report.sweep_html import sweep_html
 
-        output.write(given["html"], sweep_html(made, result), quiet=given["quiet"])
+        output.write(given["html"], sweep_html(result), quiet=given["quiet"])
     if given["as_json"]:
-        output.show_json(sweep_text.document(made, result))
+        output.show_json(sweep_text.document(result))
     else:
-        output.show(*sweep_text.summary(made, result))
+        output.show(*sweep_text.summary(result))
 
 
 def spec_of(source: str | None, given: Mapping[str, Any]) -> Spec:

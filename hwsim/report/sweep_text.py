@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from hwsim.units import format_si
 
 if TYPE_CHECKING:
     from hwsim.sweep.plan import Plan
+    from hwsim.sweep.result import Designs, Result
 
 LEADING = ("latency_s", "energy_j", "memory_b")
 """Metrics that a table shows beside the objectives."""
@@ -63,16 +64,11 @@ def varying(plan: Plan) -> list[Axis]:
     return [a for a in plan.space.axes if len(a.values) != 1]
 
 
-def records(plan: Plan, kept: Any) -> list[dict[str, Any]]:
+def records(designs: Designs) -> list[dict[str, Any]]:
     """Points as plain mappings: `index`, `axes`, `metrics`; what is not finite is None."""
-    axes = plan.space.at(np.asarray(kept.index))
     return [
-        {
-            "index": int(index),
-            "axes": {name: _plain(values[i]) for name, values in axes.items()},
-            "metrics": {name: _plain(values[i]) for name, values in kept.metrics.items()},
-        }
-        for i, index in enumerate(kept.index)
+        {"index": d.index, "axes": {n: _plain(v) for n, v in d.axes.items()}, "metrics": {n: _plain(v) for n, v in d.metrics.items()}}
+        for d in designs
     ]
 
 
@@ -83,19 +79,15 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | str | list | type(None)) else list(value) if isinstance(value, tuple) else str(value)
 
 
-def points_table(plan: Plan, kept: Any, *, most: int = MOST_ROWS) -> Any:
+def points_table(plan: Plan, designs: Designs, *, most: int = MOST_ROWS) -> Any:
     """A row a point."""
     axes, names = varying(plan), columns_of(plan)
     first = len(axes) + 1
-    table = plain_table(
-        "#", *(short(a.name) for a in axes), *(heading(n) for n in names), right=range(first, first + len(names)), tight=False
-    )
-    chosen = kept.of(slice(0, most))
-    drawn = plan.space.at(np.asarray(chosen.index))
-    for i, index in enumerate(chosen.index):
-        cells = [value_text(_plain(drawn[a.name][i]), a) for a in axes]
-        cells += [metric_text(n, float(chosen.metrics[n][i])) for n in names]
-        table.add_row(f"{int(index)}", *(Text(c, overflow="fold") for c in cells))
+    table = plain_table("#", *(short(a.name) for a in axes), *(heading(n) for n in names), right=range(first, first + len(names)))
+    for d in designs.of(slice(0, most)):
+        cells = [value_text(d.axes[a.name], a) for a in axes]
+        cells += [metric_text(n, float(d.metrics[n])) for n in names]
+        table.add_row(f"{d.index}", *(Text(c, overflow="fold") for c in cells))
     return table
 
 
@@ -118,12 +110,12 @@ def none_left(counts: Any) -> str:
     return f"no point of {counts.points:,} satisfies every condition: {words}{nan}; relax one of them, or widen an axis"
 
 
-def summary(plan: Plan, sweep: Any) -> list[Any]:
+def summary(sweep: Result) -> list[Any]:
     """What `hwsim sweep` prints."""
+    plan = sweep.plan
     title = Text.assemble((model_words(plan), "bold"), f"; {space_words(plan)}")
     parts: list[Any] = [title, *(Text(line, style="dim") for line in count_lines(sweep.counts)), Text()]
-    top = sweep.top(plan.best.metric, plan.top, maximise=plan.best.maximise)
-    parts += [Text(f"Best by {plan.best.text}"), points_table(plan, top)]
+    parts += [Text(f"Best by {plan.best.text}"), points_table(plan, sweep.top())]
     if len(plan.objectives) > 1:
         front = sweep.pareto()
         said = f"Pareto front in {', '.join(o.text for o in plan.objectives)}: {len(front):,} points"
@@ -150,11 +142,12 @@ def space_words(plan: Plan) -> str:
     return f"{how} over {' x '.join(sizes)}" if sizes else how
 
 
-def document(plan: Plan, sweep: Any) -> dict[str, Any]:
+def document(sweep: Result) -> dict[str, Any]:
     """The JSON of a sweep; SI units, by the names of metrics and axes."""
     from hwsim import __version__
 
-    found: Mapping[str, Any] = {
+    plan = sweep.plan
+    return {
         "hwsim": __version__,
         "model": model_words(plan).partition(" on ")[0],
         "axes": [{"name": a.name, "unit": a.unit, "values": len(a.values) or None} for a in plan.space.axes],
@@ -167,9 +160,8 @@ def document(plan: Plan, sweep: Any) -> dict[str, Any]:
             "nan": sweep.counts.nan,
         },
         "best_by": plan.best.text,
-        "top": records(plan, sweep.top(plan.best.metric, plan.top, maximise=plan.best.maximise)),
+        "top": records(sweep.top()),
         "objectives": [o.text for o in plan.objectives],
-        "pareto": records(plan, sweep.pareto()),
+        "pareto": records(sweep.pareto()),
         "warnings": list(plan.warnings),
     }
-    return dict(found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hwsim import api
 from hwsim.cost import Program, Target
 from hwsim.errors import InputError, UnknownName
 from hwsim.graph import Graph
-from hwsim.sweep.space import LAYERS, Base, Outer, Space
+from hwsim.sweep.space import LAYERS, Base, Outer, Space, is_builder
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,34 @@ class Preparing:
             HwsimError: what loading, the device, the mapping or lowering complains about.
         """
         base = outer.base
-        graph = self._graph(base)
+        graph = self.graph(base)
         target, device = api.find(base.device, overrides=base.set)
         mapping = mapping_of(target, graph, base.mapping)
         return Block(outer, target, device, mapping, api.lowered(target, graph, device=device, mapping=mapping))
 
-    def _graph(self, base: Base) -> Graph:
-        named = isinstance(base.model, str)
-        key = (base.model if named else id(base.model), repr(sorted(base.load.items(), key=str)))
+    def graph(self, base: Base) -> Graph:
+        """The network, loaded once."""
+        key = (_identity(base.model), repr(sorted(base.load.items(), key=str)))
         if key not in self.graphs:
             while len(self.graphs) > 16:
                 self.graphs.pop(next(iter(self.graphs)))
-            self.graphs[key] = api.workload(base.model, **base.load).graph
+            self.graphs[key] = api.workload(*_made(base.model, base.load)).graph if is_builder(base.model) else self._loaded(base)
         return self.graphs[key]
+
+    def _loaded(self, base: Base) -> Graph:
+        return api.workload(base.model, **base.load).graph
+
+
+def _identity(model: Any) -> Any:
+    if isinstance(model, partial):
+        return (id(model.func), repr(sorted(model.keywords.items())))
+    return model if isinstance(model, str) else id(model)
+
+
+def _made(builder: Any, load: Mapping[str, Any]) -> tuple[Any]:
+    """What a function makes; sizes of `load` are given to it where it takes them."""
+    takes = inspect.signature(builder).parameters
+    return (builder(**{name: value for name, value in load.items() if name in takes}),)
 
 
 def mapping_of(target: Target, graph: Graph, options: Mapping[str, Any]) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 from hwsim.errors import InputError, UnknownName
 from hwsim.sweep.axes import Axis, Choices, Interval
-from hwsim.sweep.names import Names, is_builder, unique
+from hwsim.sweep.names import Names, unique
 from hwsim.sweep.reading import Kind, read
-from hwsim.sweep.space import SAMPLINGS, Base, Space
+from hwsim.sweep.space import SAMPLINGS, Base, Space, is_builder
 
 MOST_BLOCKS = 1_000_000
 """Programs that a sweep may lower; more is taken for a mistake."""

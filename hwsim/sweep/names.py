@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
 from typing import Any
 
 from hwsim import api
@@ -13,7 +12,7 @@ from hwsim.cost import Target
 from hwsim.errors import InputError, UnknownName
 from hwsim.sweep.constraints import unit_of
 from hwsim.sweep.reading import Kind
-from hwsim.sweep.space import LOAD
+from hwsim.sweep.space import LOAD, is_builder
 
 
 @dataclass(frozen=True)
@@ -168,11 +167,6 @@ def known_options(model: Any) -> bool:
     from hwsim.zoo.registry import names
 
     return is_builder(model) or (isinstance(model, str) and _zoo_name(model) in names())
-
-
-def is_builder(model: Any) -> bool:
-    """Whether a model is a function that makes one."""
-    return inspect.isfunction(model) or inspect.ismethod(model) or isinstance(model, partial)
 
 
 def _zoo_name(model: str) -> str:

@@ -13,6 +13,7 @@ from hwsim.errors import HwsimError, InputError
 from hwsim.sweep.axes import Axis, Choices
 from hwsim.sweep.blocks import Block, Preparing
 from hwsim.sweep.constraints import Constraint, Objective, constraints, objectives, shown, unit_of
+from hwsim.sweep.pointwise import Evaluator, spread
 from hwsim.sweep.simple import metrics
 from hwsim.sweep.space import Space
 
@@ -158,26 +159,5 @@ def _closest(c: Constraint, values: Mapping[str, np.ndarray]) -> str:
 
 
 def probe(space: Space, count: int) -> dict[str, np.ndarray]:
-    """Axes and metrics of up to `count` points spread evenly by index; blocks that cannot be built are left out.
-
-    At most 8 blocks are looked at, so that a sweep over many programs does not lower them twice.
-    """
-    step = max(1, -(-space.outer_count // 8))
-    numbers = range(0, space.outer_count, step)
-    each = max(1, count // len(numbers))
-    preparing, parts = Preparing(), []
-    for number in numbers:
-        try:
-            block = preparing(space.block(number))
-        except HwsimError:
-            continue
-        inner = block.outer.inner
-        index = np.unique(np.linspace(0, inner.count - 1, min(each, inner.count)).astype(np.int64))
-        parts.append({**metrics(block, inner.at(index)), **space.at(index + block.outer.start)})
-    return _stacked(parts)
-
-
-def _stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    names = dict.fromkeys(n for p in parts for n in p)
-    sizes = [len(next(iter(p.values()))) for p in parts]
-    return {n: np.concatenate([p[n] if n in p else np.full(size, np.nan) for p, size in zip(parts, sizes, strict=True)]) for n in names}
+    """Axes and metrics of up to `count` points drawn evenly, from at most 8 programs; those that cannot be built are not a number."""
+    return Evaluator(space).at(spread(space, count, most_blocks=8))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hwsim.sweep import simple
 from hwsim.sweep.plan import Plan
+from hwsim.sweep.result import Result
 
 
 def execute(
@@ -18,6 +18,7 @@ def execute(
     out: Path | None = None,
     everything: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Any:
+) -> Result:
     """Run a plan."""
-    return simple.run(plan.space, objectives=plan.objectives, constraints=plan.constraints, progress=progress)
+    raw = simple.run(plan.space, objectives=plan.objectives, constraints=plan.constraints, progress=progress)
+    return Result(plan, raw)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -187,19 +188,29 @@ LAYERS = "by_layer"
 """Key of `Base.mapping` under which choices for single layers stand: `{"precision[fc*]": ...}`; `blocks.mapping_of` resolves them."""
 
 
-def with_options(model: Any, options: Mapping[str, Any]) -> str:
-    """The name of a model with options of its builder.
+def with_options(model: Any, options: Mapping[str, Any]) -> Any:
+    """A model with options of its builder: a name with a query, or the function with arguments.
 
     >>> with_options("mlp?hidden=32", {"hidden": 64.0, "depth": 2})
     'mlp?hidden=64&depth=2'
     """
+    if is_builder(model):
+        return partial(model, **{key: _whole(value) for key, value in options.items()})
     name, _, query = str(model).partition("?")
     given = {key: value for key, _, value in (pair.partition("=") for pair in query.split("&") if pair)}
     given.update({key: _plain(value) for key, value in options.items()})
     return f"{name}?{'&'.join(f'{k}={v}' for k, v in given.items())}"
 
 
+def is_builder(model: Any) -> bool:
+    """Whether a model is a function that makes one."""
+    return inspect.isfunction(model) or inspect.ismethod(model) or isinstance(model, partial)
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _plain(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = _whole(value)
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
