@@ -7,10 +7,17 @@ True
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hwsim.api import compare, estimate, find, load, workload
 from hwsim.errors import HwsimError, UnsupportedOp
 from hwsim.estimate import Estimate
 from hwsim.graph import Graph, GraphBuilder, Node, Tensor
+
+if TYPE_CHECKING:
+    from hwsim.api import sweep
+else:
+    from hwsim import sweep  # the package, which may be called
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,5 +32,6 @@ __all__ = [
     "estimate",
     "find",
     "load",
+    "sweep",
     "workload",
 ]
