@@ -111,7 +111,7 @@ SUITES = {
             "neuro-dvs",
             "hwsim.datasets.sanafe.dvs:validation_rows",
             "",
-            "energy of events by part and simple time of a DVS-gesture network on Loihi, from statistics of its layers, against SANA-FE's run",
+            "energy by part and simple time of a DVS-gesture network on Loihi, from statistics of its layers, against SANA-FE's run",
         ),
         Suite(
             "neuro-sanafe",
