@@ -14,12 +14,14 @@ from hwsim.rates import Rates
 Rate = Mapping[str, float]
 _WRAPPERS = frozenset({"module", "model", "net", "network", "backbone", "encoder", "_orig_mod", "snn"})
 _ENDS = re.compile(r"_(conv|linear|lin)(?=\d*(\.|$))")
+_ATTENTION = re.compile(r"(^|_)(ssa|sdsa\d?|attn|attention|qkv)$")
 _RENAMED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), new)
     for pattern, new in (
         (r"^MS_SPS_lif(\d*)$", r"patch_embed.proj_lif\1"),
         (r"^MS_SSA_Conv(\d+)_first_lif$", r"block.\1.attn.proj_lif"),
         (r"^MS_SSA_Conv(\d+)_x_after_qkv$", r"block.\1.attn.gate"),
+        (r"^MS_SSA_Conv(\d+)_kv_before$", r"block.\1.attn.kv_mask"),
         (r"^MS_SSA_Conv(\d+)_kv$", r"block.\1.attn.kv_lif"),
         (r"^MS_SSA_Conv(\d+)_(\w+)$", r"block.\1.attn.\2"),
         (r"^MS_MLP_Conv(\d+)_(\w+)$", r"block.\1.mlp.\2"),
@@ -54,7 +56,8 @@ def aligned(rates: Rates, layers: Sequence[Layer], *, others: Iterable[str] = ()
     """`rates` under the paths of `layers`; as it is where it holds none.
 
     A name of the file matches a layer if it is its path, up to wrappers (`module.`), brackets, `blocks` for `block` and endings (`q` and
-    `q_linear` for `q_conv`). A layer without a name takes the rate of the neurons that fire into it, and then that of the block around it.
+    `q_linear` for `q_conv`). A layer without a name takes the rate of the neurons that fire into it, and then that of the block around it;
+    column sums, which are no module and little work, may do without.
 
     Args:
         others: further layers of the network, which need no rate.
@@ -66,7 +69,7 @@ def aligned(rates: Rates, layers: Sequence[Layer], *, others: Iterable[str] = ()
         return rates
     names = _Names(rates.by_path, [layer.path for layer in layers] + [p for layer in layers for s in layer.sources for p in s])
     found = {layer.path: rate for layer in layers if (rate := names.rate(layer)) is not None}
-    lost = [layer.path for layer in layers if layer.path not in found]
+    lost = [layer.path for layer in layers if layer.path not in found and layer.kind != "sum"]
     if lost:
         raise InputError(_lost(rates, lost, known=[*(layer.path for layer in layers), *others]))
     return replace(rates, by_path=found)
@@ -94,10 +97,14 @@ class _Names:
         return self._around(layer.path)
 
     def _attention(self, path: str) -> Rate | None:
-        """An entry with q, k and v under the same module (`attn.ssa_qkv`, `attn`)."""
+        """An entry with q, k and v under the same module (`attn.ssa_qkv`, `attn`), that of their neurons, or one rate for all of it."""
         scope = canonical(path).rpartition(".")[0]
-        entries = (rate for name, rate in self.table.items() if name == scope or name.rpartition(".")[0] == scope)
-        return next((rate for rate in entries if "q" in rate and "k" in rate), None)
+        entries = {name: rate for name, rate in self.table.items() if name == scope or name.rpartition(".")[0] == scope}
+        parts = next((rate for rate in entries.values() if "q" in rate and "k" in rate), None)
+        neurons = {letter: entries[f"{scope}.{letter}_lif"].get("rate") for letter in "qkv" if f"{scope}.{letter}_lif" in entries}
+        if parts is None and len(known := {n: r for n, r in neurons.items() if r is not None}) == 3:
+            return known
+        return parts or next((r for n, r in entries.items() if n != scope and _ATTENTION.search(n.rpartition(".")[2])), None)
 
     def _fired(self, layer: Layer) -> float | None:
         """From the outputs of the neurons before it; a product is charged where the sparser operand fires, column sums with both."""

@@ -255,3 +255,16 @@ def test_attention_with_products_is_charged_where_the_sparser_operand_fires() ->
     first = {x.path: x.acs for x in found.layers if x.path.startswith("block3.0.attn.ssa")}
     size = 4 * 8 * 196 * 32**2
     assert first == {"block3.0.attn.ssa_kv": pytest.approx(0.2 * size), "block3.0.attn.ssa_qkv": pytest.approx(0.1 * size)}
+
+
+def test_energies_of_conventions_are_those_of_the_literature(data_dir: Path) -> None:
+    """Every constant is a row of the table of published operation energies, in its node and number format."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv(data_dir / "neuro" / "op_energy_tables.csv").set_index("quantity")
+    memory = table.loc["memory per byte (STEP: 3.12 pJ/bit)"].value_pJ
+    for c in CONVENTIONS.values():
+        rows = table[table.node == c.node.replace(" ", "")]
+        assert c.multiply_j * 1e12 == pytest.approx(rows.loc[f"{c.number_format} mult"].value_pJ)
+        assert c.add_j * 1e12 == pytest.approx(rows.loc[f"{c.number_format} add"].value_pJ)
+        assert c.memory_j_per_b * 1e12 in (0, pytest.approx(memory))
+        assert c.source

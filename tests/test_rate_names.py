@@ -130,6 +130,39 @@ def test_rates_of_neurons_are_those_of_what_they_feed(tmp_path: Path) -> None:
     assert rates["block.3.attn.proj_conv"] == pytest.approx(0.21)
     assert rates["block.7.mlp.fc1_conv"] == pytest.approx(0.31)
     assert rates["head"] == pytest.approx(0.06)
+    assert rates["block.0.attn.kv_sum"] == pytest.approx(3 * 0.21)
+
+
+def test_one_rate_for_an_attention(tmp_path: Path) -> None:
+    graph = hwsim.load("spikingformer_8_384")
+    given = {n: 0.07 if isinstance(r, dict) else r for n, r in rates_of(graph).items()}
+    found = counted(graph, write(tmp_path, {n.replace("ssa_qkv", "SSA".lower()): r for n, r in given.items()}))
+    assert {x.rate for x in found.layers if x.kind == "matmul"} == {0.07}
+
+
+def test_column_sums_may_do_without_and_products_may_not(tmp_path: Path) -> None:
+    driven, forming = hwsim.load("spike_driven_8_384"), hwsim.load("spikingformer_8_384")
+    without = {n: r for n, r in rates_of(driven).items() if not isinstance(r, dict)}
+    found = counted(driven, write(tmp_path, without))
+    assert [x.path for x in found.layers if x.assumed] == [f"block.{i}.attn.kv_sum" for i in range(8)]
+    assert sum(x.energy_j for x in found.layers if x.assumed) < 1e-3 * found.energy_j
+    with pytest.raises(InputError, match=r"no rate for block\.0\.attn\.ssa_kv, block\.0\.attn\.ssa_qkv, .* and 11 more"):
+        counted(forming, write(tmp_path, {n: r for n, r in rates_of(forming).items() if not isinstance(r, dict)}))
+
+
+def test_neurons_behind_a_sum_say_nothing_about_it(tmp_path: Path) -> None:
+    """What Spikformer's projections read are sums of spikes; the rate of one of the summands is not theirs."""
+    graph = hwsim.load("spikformer_8_384")
+    neurons = {n.path: 0.1 for n in graph.nodes if n.kind == "neuron"}
+    with pytest.raises(InputError, match=r"no rate for block\.0\.attn\.k_conv, block\.0\.attn\.q_conv"):
+        counted(graph, write(tmp_path, neurons))
+
+
+@pytest.mark.parametrize("timesteps", [0, -1, 2.5, "many"])
+def test_less_than_one_timestep_is_refused(timesteps: object) -> None:
+    graph = hwsim.load("keyword_spotter")
+    with pytest.raises(InputError, match=r"^keyword_spotter: timesteps is .*; expected a whole number of at least 1"):
+        counted(graph.replace(attrs={**graph.attrs, "timesteps": timesteps}))
 
 
 def test_a_printed_module_tree_has_rates_too(tmp_path: Path) -> None:

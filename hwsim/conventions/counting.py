@@ -9,6 +9,7 @@ from typing import Literal
 
 from hwsim.conventions.catalogue import Convention
 from hwsim.conventions.spikes import Spikes
+from hwsim.errors import InputError
 from hwsim.graph import Graph, Node
 from hwsim.rate_names import Layer, aligned
 from hwsim.rates import Rates
@@ -93,15 +94,24 @@ def operation_energy(graph: Graph, *, convention: Convention, rates: Rates | Non
         rates: firing rates of the inputs of layers, by path; without, each tensor's density, and `Rates.default` where that says nothing.
 
     Raises:
-        InputError: a rate out of range, or a layer on spikes that a rates file leaves out.
+        InputError: a rate out of range, a layer on spikes that a rates file leaves out, or less than one timestep.
     """
     return _Counter(graph, convention, rates or Rates()).run()
+
+
+def _timesteps(graph: Graph) -> int:
+    found = graph.attrs.get("timesteps", 1)
+    if found is None:
+        return 1
+    if not isinstance(found, int | float) or found < 1 or found != int(found):
+        raise InputError(f"{graph.name}: timesteps is {found!r}; expected a whole number of at least 1 (build it with timesteps=4)")
+    return int(found)
 
 
 class _Counter:
     def __init__(self, graph: Graph, chosen: Convention, rates: Rates) -> None:
         self.graph, self.chosen = graph, chosen
-        self.timesteps = int(graph.attrs.get("timesteps") or 1)
+        self.timesteps = _timesteps(graph)
         self.spikes = Spikes(graph, integers_fire=chosen.integers_fire)
         self.nodes = [node for node in graph.nodes if self._counted(node)]
         self.rates = aligned(rates, [self._named(n) for n in self.nodes if self._fired(n)], others={n.path for n in self.nodes})

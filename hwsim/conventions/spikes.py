@@ -39,12 +39,15 @@ class Spikes:
         return self.origin(node.inputs[0]) if node is not None and node.kind in self.THROUGH else tensor
 
     def sources(self, tensor: str) -> tuple[str, ...]:
-        """Module paths whose output a spiking tensor is, nearest first: the node behind views and pools, the neurons behind that."""
+        """Module paths whose output a spiking tensor is, nearest first: the node behind views and pools, the neurons behind that.
+
+        A sum, a gate or several tensors side by side fire at a rate of their own: what is behind them says nothing.
+        """
         node = self.graph.producer.get(tensor)
         if node is None or not self.fires(tensor):
             return ()
-        behind = () if node.kind == "neuron" else (p for t in node.inputs[:1] for p in self.sources(t))
-        return (node.path, *behind)
+        single = node.kind != "neuron" and len(node.inputs) == 1
+        return (node.path, *(self.sources(node.inputs[0]) if single else ()))
 
     def averaged(self, tensor: str) -> bool:
         """Whether a tensor is a mean over the image and the timesteps, which is made once."""
