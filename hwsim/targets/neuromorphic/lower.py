@@ -20,7 +20,7 @@ CONNECTIONS = ("conv", "linear", "matmul")
 """Kinds that are synapses."""
 WIRES = frozenset(
     {"reshape", "transpose", "slice", "split", "expand", "copy", "concat", "pad", "norm", "pool", "elementwise", "reduce", "cast"}
-    | {"delay", "previous"}
+    | {"delay", "previous", "resize"}
 )
 """Kinds that a chip does in its synapses or not at all: batch norms fold into weights, sums are currents, pools are connections."""
 REMEDY = "train or convert the network with spiking neurons (kind `neuron`), or run this layer elsewhere"
