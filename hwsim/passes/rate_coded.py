@@ -34,6 +34,7 @@ REMEDIES = {
     "matmul": "products of activations have no rate code; use a spiking transformer (hwsim models list: spikformer)",
     "elementwise": "spikes can be added, not multiplied or divided; leave gates (squeeze-and-excitation) out",
     "pool": "use average pooling, or max_pool=keep or average",
+    "resize": "use nearest-neighbour resizing, which copies spikes",
     "recurrent": "build the recurrence of spiking neurons",
 }
 """Kind of an operator to what can be done about it."""
@@ -55,7 +56,7 @@ class RateCoded:
             raise InputError(f"rate-coded: timesteps is {self.timesteps!r}; expected a whole number of at least 1")
         if self.max_pool not in MAX_POOLS:
             raise UnknownName("treatment of max pools", str(self.max_pool), MAX_POOLS)
-        if self.rate is not None and not 0 <= self.rate <= 1:
+        if self.rate is not None and not (isinstance(self.rate, int | float) and 0 <= self.rate <= 1):
             raise InputError(f"rate-coded: rate is {self.rate!r}; expected 0 to 1 (spikes a neuron and timestep)")
 
     def __call__(self, graph: Graph) -> Graph:
@@ -84,6 +85,7 @@ class RateCoded:
             "pool": fn in ("avg", "sum") or (fn == "max" and self.max_pool != "refuse"),
             "softmax": _at_the_end(graph, node),
             "reduce": fn in ("mean", "sum"),
+            "resize": node.attrs.get("mode") == "nearest",
         }
         if node.kind in KEPT | LAYERS or fine.get(node.kind):
             return None
@@ -135,7 +137,7 @@ class _Coder:
         elif node.kind == "softmax":
             self._drop(node, "the softmax at the end is left out: the largest rate wins without it")
         elif node.kind == "norm":
-            self._drop(node, "{count} batch norms fold into thresholds and weights of what follows")
+            self._drop(node, "{count} batch norm(s) fold into thresholds and weights of what follows")
         elif fn == "identity":
             self._drop(node)
         elif node.kind == "pool" and (fn != "max" or self.options.max_pool == "average"):
@@ -179,7 +181,7 @@ class _Coder:
             self._put(Node(name, "neuron", (tensor,), (f"{name}:0",), attrs, f"{reader.path}.if"), current=False)
             self.fired[tensor] = f"{name}:0"
             if tensor not in self.pooled:
-                self.words["{count} layers read sums without a ReLU before them: neurons stand there, with spikes of both signs"] += 1
+                self.words["{count} layer(s) read sums without a ReLU before them: neurons stand there, with spikes of both signs"] += 1
         return self.fired[tensor]
 
     def _window(self, node: Node) -> tuple[Shape, Shape, tuple[tuple[int, int], ...]]:
@@ -224,4 +226,4 @@ class _Coder:
             assert math.prod(made) == self.tensors[result].size, f"{node.name}: {made} for {self.tensors[result].shape}"
             flat = {"shape": self.tensors[result].shape}
             self._put(Node(node.name, "reshape", (inner,), (result,), flat, node.path), current=True)
-        self.words["{count} average pools are connections"] += 1
+        self.words["{count} average pool(s) became connections with equal weights"] += 1
