@@ -24,7 +24,14 @@ def floats(value: Array) -> Array:
     """`value` as an array of floats; arrays of other libraries and traced columns stay what they are."""
     import numpy as np
 
-    return np.asarray(value, dtype=float) if isinstance(value, np.ndarray | np.generic | int | float | list | tuple) else value.astype(float)
+    return (
+        np.asarray(value, dtype=float) if isinstance(value, np.ndarray | np.generic | int | float | list | tuple) else value.astype(float)
+    )
+
+
+def as_array(xp: Any, value: Array) -> Array:
+    """A plain number as an array of the namespace; arrays and traced columns stay what they are."""
+    return xp.asarray(value) if isinstance(value, int | float) else value
 
 
 def somewhere(mask: Array) -> bool:
@@ -46,7 +53,11 @@ def whole(value: Array) -> Array:
     """`value` as whole numbers."""
     import numpy as np
 
-    return np.asarray(value, dtype=np.int64) if isinstance(value, np.ndarray | np.generic | int | float | list | tuple) else value.astype(np.int64)
+    return (
+        np.asarray(value, dtype=np.int64)
+        if isinstance(value, np.ndarray | np.generic | int | float | list | tuple)
+        else value.astype(np.int64)
+    )
 
 
 def taken(table: Array, index: Array) -> Array:

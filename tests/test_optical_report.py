@@ -28,7 +28,7 @@ def test_effective_bits_are_those_of_the_error_model() -> None:
 
 
 def test_precision_can_be_left_out() -> None:
-    e = hwsim.estimate("lenet5", "optical-generic", precision=False)
+    e = hwsim.estimate("lenet5", "optical-generic", error_model=False)
     assert "effective_bits" not in e.cost.extra
     assert e.latency_s == hwsim.estimate("lenet5", "optical-generic").latency_s
 
@@ -77,7 +77,7 @@ def test_long_networks_show_their_longest_layers() -> None:
 
 def test_other_array_libraries_give_the_same_numbers() -> None:
     torch = pytest.importorskip("torch")
-    mapping = TARGET.mapping(precision=False)
+    mapping = TARGET.mapping(error_model=False)
     device = TARGET.device("optical-generic")
     program = TARGET.lower(hwsim.load("lenet5"), device=device, mapping=mapping)
     expected = TARGET.cost(program, device=device, mapping=mapping)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-from hwsim.arrays import Array, namespace
+from hwsim.arrays import Array, as_array, namespace
 from hwsim.errors import InputError, UnknownName
 
 DETECTIONS = ("coherent", "intensity")
@@ -134,11 +134,11 @@ def photons_of(device: Any) -> Array:
     Scalars or columns of points, as the fields of the device.
     """
     xp = namespace(device.laser_w, device.exposure_s, device.input_refresh_s, device.camera_x, device.camera_y)
-    frame_s = xp.where(xp.asarray(device.exposure_s) > 0, device.exposure_s, device.input_refresh_s)
+    frame_s = xp.where(as_array(xp, device.exposure_s) > 0, device.exposure_s, device.input_refresh_s)
     light_j = device.laser_w * device.optical_efficiency * frame_s
     photon_j = PLANCK_J_S * LIGHT_M_PER_S / device.wavelength_m
     found = light_j / photon_j * device.quantum_efficiency / (device.camera_x * device.camera_y)
-    return xp.where(xp.asarray(found) > 0, found, math.inf)
+    return xp.where(as_array(xp, found) > 0, found, math.inf)
 
 
 def _expect(name: str, value: float, *, least: float, what: str) -> None:

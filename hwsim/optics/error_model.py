@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from hwsim import shelf
-from hwsim.arrays import Array, namespace
+from hwsim.arrays import Array, as_array, namespace
 from hwsim.errors import UnknownName
 from hwsim.optics.bench import DETECTIONS, PASSES
 
@@ -115,16 +115,16 @@ def relative_error(
     at = STATISTICS[signs]
     own = fitted_constants(detection, signs) if constants is None else constants
     frame = _Frame(xp, at, kernel, size, own["peak"])
-    electrons = xp.where(xp.asarray(full_well_e) > 0, xp.minimum(xp.asarray(photons), xp.asarray(full_well_e)), photons)
+    electrons = xp.where(as_array(xp, full_well_e) > 0, xp.minimum(as_array(xp, photons), as_array(xp, full_well_e)), photons)
     steps = _Noise(
-        converter=own["camera"] / (xp.exp2(xp.asarray(camera_bits)) - 1) ** 2 / 12,
-        read=xp.asarray((read_noise_e / electrons) ** 2),
-        shot=own["shot"] * xp.where(xp.isinf(xp.asarray(photons)), 0.0, 1 / electrons),
+        converter=own["camera"] / (xp.exp2(as_array(xp, camera_bits)) - 1) ** 2 / 12,
+        read=as_array(xp, (read_noise_e / electrons) ** 2),
+        shot=own["shot"] * xp.where(as_array(xp, photons) > 1e300, 0.0, 1 / electrons),
     )
     camera = _roots(frame, steps, own) if detection == "coherent" else _intensities(frame, steps)
     mask = _mask_coherent if detection == "coherent" else _mask_incoherent
-    shown = own["input"] * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (xp.exp2(xp.asarray(input_bits)) - 1) ** 2 / 12
-    wrong = PASSES[signs] * (mask(frame, xp.asarray(mask_bits), own) + frame.peak**2 * camera)
+    shown = own["input"] * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (xp.exp2(as_array(xp, input_bits)) - 1) ** 2 / 12
+    wrong = PASSES[signs] * (mask(frame, as_array(xp, mask_bits), own) + frame.peak**2 * camera)
     each = shown + wrong * (1 + own["common"] * (channels - 1))
     return xp.sqrt(channels * each / _signal(frame, channels))
 
@@ -153,13 +153,13 @@ class _Frame:
 
     def __init__(self, xp: object, at: Statistics, kernel: Array, size: Array, peak: float) -> None:
         self.xp, self.at = xp, at
-        self.taps = xp.asarray(kernel) ** 2.0  # pyright: ignore[reportAttributeAccessIssue]
+        self.taps = as_array(xp, kernel) ** 2.0  # pyright: ignore[reportAttributeAccessIssue]
         self.side = size + kernel - 1
         self.fill = (size / self.side) ** 2
         sums = self.taps**2 * at.kernel_mean**2 + self.taps * (at.kernel_square - at.kernel_mean**2)
         self.mean = at.image_mean * sums**0.5
         self.spread = (self.taps * at.kernel_square * (at.image_square - at.image_mean**2)) ** 0.5
-        pixels = 2 * xp.log(xp.asarray(size) ** 2.0)  # pyright: ignore[reportAttributeAccessIssue]
+        pixels = 2 * xp.log(as_array(xp, size) ** 2.0)  # pyright: ignore[reportAttributeAccessIssue]
         bounded = (sums**0.5 * (1 - at.image_mean) / self.spread) ** 2
         self.peak = self.mean + peak * (1 / (1 / bounded**2 + 1 / pixels**2)) ** 0.25 * self.spread
         self.lit = xp.maximum(self.taps * at.kernel_lit_frac, xp.ones_like(self.taps))  # pyright: ignore[reportAttributeAccessIssue]

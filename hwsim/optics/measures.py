@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hwsim.arrays import Array, namespace
+from hwsim.arrays import Array, as_array, namespace
 
 UNIFORM_STEPS = 12**0.5
 """Full scale of a quantiser over the rms error of one step."""
@@ -25,10 +25,10 @@ def effective_bits(error: Array) -> Array:
     2.8355
     """
     xp = namespace(error)
-    return -xp.log2(UNIFORM_STEPS * xp.asarray(error))
+    return -xp.log2(UNIFORM_STEPS * as_array(xp, error))
 
 
 def snr_db(error: Array) -> Array:
     """Ratio of signal to error, decibels."""
     xp = namespace(error)
-    return -20 * xp.log10(xp.asarray(error))
+    return -20 * xp.log10(as_array(xp, error))

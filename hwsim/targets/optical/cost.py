@@ -174,7 +174,7 @@ def layer_bits(c: PassColumns, device: OpticalDevice, mapping: OpticalMapping) -
 
     Crosstalk and misalignment are not in the model: simulate them.
     """
-    if not mapping.precision or not c.images.shape[-1]:
+    if not mapping.error_model or not c.images.shape[-1]:
         return None
     from hwsim.optics.bench import photons_of
     from hwsim.optics.error_model import relative_error

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hwsim.arrays import Array, namespace
+import numpy as np
+
+from hwsim.arrays import Array
 from hwsim.devices import described, overridden
 from hwsim.errors import InputError, UnknownName
 from hwsim.quantities import Field, Quantity
@@ -146,7 +148,8 @@ class OpticalDevice:
 
 
 def _check(device: OpticalDevice, name: str, wrong: Array, expected: str) -> None:
-    if wrong if isinstance(wrong, bool) else bool(namespace(wrong).any(wrong)):
+    known = isinstance(wrong, bool | np.ndarray | np.generic)  # what is still to be computed, or another library's, is not looked at
+    if known and bool(np.any(wrong)):
         raise InputError(f"{device.name}, field {name!r}: found {_shown(getattr(device, name))}; expected {expected}")
 
 

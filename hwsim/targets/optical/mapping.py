@@ -30,14 +30,14 @@ class OpticalMapping:
     electronics: str = ""
     """Module paths of convolutions that stay in electronics, joined by commas; a path covers what lies below it."""
 
-    precision: bool = True
+    error_model: bool = True
     """Whether the error of each layer is estimated too; it takes half of the time of a large sweep."""
 
     def __post_init__(self) -> None:
         for name, known in (("tiling", TILINGS), ("signs", tuple(SIGNS)), ("linear", LINEAR)):
             if getattr(self, name) not in known:
                 raise UnknownName(f"{name} of an optical bench", str(getattr(self, name)), known)
-        for name in ("split_kernels", "precision"):
+        for name in ("split_kernels", "error_model"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}; expected true or false")
 

@@ -19,6 +19,6 @@ def bits_of(program: Program, *, device: Any, mapping: Any, vary: Mapping[str, n
         vary: device fields as columns of one length, as for `hwsim.sweep.evaluate`.
     """
     columns = {name: np.asarray(values, dtype=float)[:, None] for name, values in vary.items()}
-    found = layer_bits(program.tables[0].columns, replace(device, **columns), replace(mapping, precision=True))
+    found = layer_bits(program.tables[0].columns, replace(device, **columns), replace(mapping, error_model=True))
     count = len(next(iter(columns.values())))
     return np.full(count, np.inf) if found is None else np.broadcast_to(np.min(found, axis=-1), (count,))
