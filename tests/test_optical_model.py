@@ -219,6 +219,7 @@ def test_large_kernels_are_split_or_refused() -> None:
     graph = one_conv(size=40, kernel=35, padding=17)
     split = hwsim.estimate(graph, sized(30))
     assert split.fits
+    assert split.warnings[0] == "conv is larger than the aperture of optical-generic with the kernel's tail; cut into blocks or pieces"
     assert float(split.cost.extra["frames"]) > float(hwsim.estimate(graph, sized(128)).cost.extra["frames"])
     with pytest.raises(InputError) as error:
         hwsim.estimate(graph, sized(30), split_kernels=False)
@@ -271,6 +272,9 @@ def test_idealised_assumptions_are_called_that() -> None:
     ideal, charged = (hwsim.estimate("lenet5", name) for name in ("fatnet", "fast-slm-2mhz"))
     assert ideal.warnings == ("fatnet charges nothing for conversion, readout, electronics: a lower bound, not a forecast",)
     assert charged.warnings == ()
+    assert hwsim.estimate("lenet5", "fast-slm-2mhz", set={"laser_w": "1 nW"}).warnings == (
+        "conv1, conv2 are left with less than one effective bit; more light, finer converters or fewer channels help",
+    )
     assert charged.latency_s > 0
     assert charged.energy_j > 0
 

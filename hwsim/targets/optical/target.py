@@ -18,6 +18,7 @@ from hwsim.targets.optical.cost import program_cost
 from hwsim.targets.optical.device import OpticalDevice
 from hwsim.targets.optical.lower import lower
 from hwsim.targets.optical.mapping import OpticalMapping
+from hwsim.targets.optical.tiling import apertures
 from hwsim.units import format_si
 
 LEADING = (
@@ -114,12 +115,35 @@ class OpticalTarget:
         return pictures(self, estimate)
 
     def verdict(self, program: Program, cost: Cost, *, device: OpticalDevice, mapping: OpticalMapping) -> Verdict:
-        """Whether something is left out that a real bench pays for."""
+        """Whether something is left out that a real bench pays for, what had to be cut, and where next to nothing of the values is left."""
         free = {
             "conversion": device.dac_j + device.mask_dac_j + device.adc_j,
             "readout": device.readout_pixel_per_s,
             "electronics": device.electronics_op_per_s,
         }
         missing = [name for name, value in free.items() if float(value) == 0]
-        words = (f"{device.name} charges nothing for {', '.join(missing)}: a lower bound, not a forecast",) if missing else ()
-        return Verdict(warnings=words)
+        words = [f"{device.name} charges nothing for {', '.join(missing)}: a lower bound, not a forecast"] if missing else []
+        if large := _too_large(program, device):
+            words.append(f"{_listed(large)} larger than the aperture of {device.name} with the kernel's tail; cut into blocks or pieces")
+        if float(cost.extra.get("effective_bits", 1.0)) < 1.0:
+            bits = np.asarray(cost.row_extra["effective_bits"])
+            poor = [k.path or k.name for k in program.kernels if k.kind == "conv" and bits[k.row] < 1.0 and k.row < _passes(program)]
+            words.append(f"{_listed(poor)} left with less than one effective bit; more light, finer converters or fewer channels help")
+        return Verdict(warnings=tuple(words))
+
+
+def _passes(program: Program) -> int:
+    return program.tables[0].count.shape[0]
+
+
+def _too_large(program: Program, device: OpticalDevice) -> list[str]:
+    """Convolutions that do not go through the bench in one piece."""
+    c, (x, y) = program.tables[0].columns, apertures(device)
+    large = (c.image_x + c.kernel_x - 1 > x) | (c.image_y + c.kernel_y - 1 > y)
+    return [k.path or k.name for k in program.kernels if k.row < _passes(program) and large[k.row]]
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """`conv1 is`, `conv1, conv2 and 3 more are`."""
+    shown = ", ".join(paths[:2]) + (f" and {len(paths) - 2} more" if len(paths) > 2 else "")
+    return f"{shown} {'is' if len(paths) == 1 else 'are'}"
