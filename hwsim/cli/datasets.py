@@ -14,6 +14,10 @@ BUILDERS = {
         "hwsim.datasets.fpga_yosys.command:command",
         "Label generated FPGA circuits: resources by Yosys, cycles by Verilator, frequency by nextpnr.",
     ),
+    "sanafe": Lazy(
+        "hwsim.datasets.sanafe.command:command",
+        "Label random spiking networks on Loihi: events, energy and simple time by SANA-FE.",
+    ),
     "hls4ml-reports": Lazy("hwsim.cli.hls_reports:command", "Collect the reports of one's own hls4ml projects into one table."),
 }
 """Data sets that hwsim can make: name to the command that makes it, imported when it runs."""
