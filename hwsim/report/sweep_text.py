@@ -83,7 +83,7 @@ def points_table(plan: Plan, designs: Designs, *, most: int = MOST_ROWS) -> Any:
     """A row a point."""
     axes, names = varying(plan), columns_of(plan)
     first = len(axes) + 1
-    table = plain_table("#", *(short(a.name) for a in axes), *(heading(n) for n in names), right=range(first, first + len(names)))
+    table = plain_table("#", *(short(a.name).replace("[", "\n[") for a in axes), *(heading(n) for n in names), right=range(first, first + len(names)))
     for d in designs.of(slice(0, most)):
         cells = [value_text(d.axes[a.name], a) for a in axes]
         cells += [metric_text(n, float(d.metrics[n])) for n in names]
