@@ -80,7 +80,7 @@ def test_examples_of_extending_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "extending"}
     for block in blocks("python"):
-        exec(compile(block, "docs/extending.md", "exec"), names)
+        exec(compile(block, "docs/extending.md", "exec", dont_inherit=True), names)
     assert names["network"].work[0].ops == 8 * 1000
 
 
