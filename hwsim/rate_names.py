@@ -57,7 +57,7 @@ def aligned(rates: Rates, layers: Sequence[Layer], *, others: Iterable[str] = ()
 
     A name of the file matches a layer if it is its path, up to wrappers (`module.`), brackets, `blocks` for `block` and endings (`q` and
     `q_linear` for `q_conv`). A layer without a name takes the rate of the neurons that fire into it, and then that of the block around it;
-    column sums, which are no module and little work, may do without.
+    a merged layer that of the first layer in it. Column sums, which are no module and little work, may do without.
 
     Args:
         others: further layers of the network, which need no rate.
@@ -94,7 +94,7 @@ class _Names:
             return own if "rate" in own else {"rate": _product(layer, own)}
         if (fired := self._fired(layer)) is not None:
             return {"rate": fired}
-        return self._around(layer.path)
+        return self._inside(layer.path) or self._around(layer.path)
 
     def _attention(self, path: str) -> Rate | None:
         """An entry with q, k and v under the same module (`attn.ssa_qkv`, `attn`), that of their neurons, or one rate for all of it."""
@@ -116,6 +116,11 @@ class _Names:
     def _output(self, paths: Sequence[str]) -> float | None:
         entries = (self.table.get(canonical(p)) for p in paths)
         return next((entry["rate"] for entry in entries if entry is not None and "rate" in entry), None)
+
+    def _inside(self, path: str) -> Rate | None:
+        """The first of the layers that were merged into this one: what it reads, the merged one reads."""
+        scope = canonical(path) + "."
+        return next((rate for name, rate in self.table.items() if name.startswith(scope) and "rate" in rate), None)
 
     def _around(self, path: str) -> Rate | None:
         """The innermost module around a layer that has a rate of its own."""

@@ -133,6 +133,15 @@ def test_rates_of_neurons_are_those_of_what_they_feed(tmp_path: Path) -> None:
     assert rates["block.0.attn.kv_sum"] == pytest.approx(3 * 0.21)
 
 
+def test_merged_convolutions_read_what_the_first_of_them_reads(tmp_path: Path) -> None:
+    given = rates_of(hwsim.load("meta_spikeformer_8_256"))
+    merged = hwsim.load("meta_spikeformer_8_256", passes=["reparameterise"])
+    rates = {x.path: x.rate for x in counted(merged, write(tmp_path, given)).layers}
+    assert rates["block3.2.attn.k_conv.0.body"] == given["block3.2.attn.k_conv.0.body.0"]
+    shorter = {n.replace("_conv.0.body.0", "_conv"): r for n, r in given.items()}
+    assert {x.path: x.rate for x in counted(merged, write(tmp_path, shorter)).layers} == rates
+
+
 def test_one_rate_for_an_attention(tmp_path: Path) -> None:
     graph = hwsim.load("spikingformer_8_384")
     given = {n: 0.07 if isinstance(r, dict) else r for n, r in rates_of(graph).items()}
