@@ -34,14 +34,14 @@ def one_conv(
     out: int = 4,
     size: int = 12,
     kernel: int = 3,
-    shared: bool = False,
+    shared: str = "",
     bias: bool = False,
     **attrs: Any,
 ) -> Graph:
     b = GraphBuilder("one", batch=batch, source="test")
     groups, wide = attrs.get("groups", 1), attrs.get("transposed", False)
     shape = (channels, out // groups, kernel, kernel) if wide else (out, channels // groups, kernel, kernel)
-    w = b.add("expand", [b.weight((1, 1, kernel, kernel))], shape=shape, path="w") if shared else b.weight(shape)
+    w = b.add(shared, [b.weight((1, 1, kernel, kernel))], shape=shape, path="w") if shared else b.weight(shape)
     operands = [b.input("x", (batch, channels, size, size)), w, *([b.weight((out,), name="bias")] if bias else [])]
     return b.finish([b.add("conv", operands, path="conv", **attrs)])
 
@@ -109,13 +109,23 @@ def test_what_exceeds_the_aperture_is_cut_into_parts_that_fit(image: int, kernel
     assert float(found.shown[0]) >= image
 
 
-def test_depthwise_and_shared_kernels() -> None:
+@pytest.mark.parametrize("way", ["expand", "tile"])
+def test_depthwise_and_shared_kernels(way: str) -> None:
     depthwise = columns(one_conv(groups=6, out=6))
-    shared = columns(one_conv(groups=6, out=6, shared=True))
+    shared = columns(one_conv(groups=6, out=6, shared=way))
+    assert shared.data[0] == 0
     assert (depthwise.images[0], depthwise.inner[0], depthwise.outer[0]) == (2, 1, 6)
     assert (shared.images[0], shared.inner[0], shared.outer[0], shared.groups[0]) == (12, 1, 1, 1)
     assert counts(one_conv(groups=6, out=6), 64)["frames"] == 12
-    assert counts(one_conv(groups=6, out=6, shared=True), 64)["frames"] == 2
+    assert counts(one_conv(groups=6, out=6, shared=way), 64)["frames"] == 2
+
+
+def test_one_image_a_frame_is_what_the_simulation_shows() -> None:
+    from hwsim.optics.simulation import frame_count
+
+    for signs in ("unsigned", "kernel", "both"):
+        expected = frame_count((2, 6, 12, 12), (4, 6, 3, 3), signs=signs)
+        assert counts(one_conv(padding=1), 14, signs=signs)["frames"] == expected
 
 
 def test_a_stride_drops_pixels_and_saves_no_frame() -> None:
@@ -204,6 +214,7 @@ def test_electronics_keep_what_they_are_told_to_keep() -> None:
         ({"input_bits": 0}, "quantity 'input_bits': found 0.0; expected more than 0"),
         ({"optical_efficiency": 1.5}, "optical-generic, field 'optical_efficiency': found 1.5; expected more than 0 and at most 1"),
         ({"wall_plug_efficiency": 0}, "optical-generic, field 'wall_plug_efficiency': found 0; expected more than 0 and at most 1"),
+        ({"input_x": np.array([[64.0], [0.0]])}, "optical-generic, field 'input_x': found a column of 2; expected at least 1 pixel"),
         ({"mask_bits": np.array([[4.0], [0.0]])}, "optical-generic, field 'mask_bits': found a column of 2; expected at least 1 bit"),
         ({"exposure_s": "-1 us"}, "quantity 'exposure_s': found -1e-06; expected 0 or more"),
         ({"wavelength_m": "633 nJ"}, "quantity 'wavelength_m': found '633 nJ' with the unit 'nJ'; expected m, such as '12 m'"),
@@ -213,6 +224,12 @@ def test_impossible_benches_are_refused(overrides: dict[str, Any], message: str)
     with pytest.raises(InputError) as error:
         BENCH.with_overrides(overrides)
     assert str(error.value) == message
+
+
+def test_a_column_may_hold_cameras_that_are_larger_than_what_lights_them() -> None:
+    """Grids of a sweep contain such points; what all parts have in common counts."""
+    found = BENCH.with_overrides({"input_x": np.array([[512.0], [1024.0]])})
+    assert apertures(found)[0].ravel().tolist() == [512.0, 1024.0]
 
 
 def test_large_kernels_are_split_or_refused() -> None:

@@ -59,7 +59,7 @@ class OpticalDevice:
     """A 4f bench. Every number is a scalar or an array of shape `(points, 1)`; units as in `FIELDS`.
 
     Raises:
-        InputError: bits below 1, a camera larger than modulator or mask, a share outside of 0 to 1.
+        InputError: bits or pixels below 1, a camera larger than modulator or mask, a share outside of 0 to 1.
     """
 
     name: str
@@ -105,20 +105,22 @@ class OpticalDevice:
     def __post_init__(self) -> None:
         if self.detection not in DETECTIONS:
             raise UnknownName("detection of a 4f bench", self.detection, DETECTIONS)
-        for name in ("input_bits", "mask_bits", "camera_bits"):
-            _check(self, name, getattr(self, name) < 1, "at least 1 bit")
+        for part in ("input", "mask", "camera"):
+            for name, unit in ((f"{part}_x", "pixel"), (f"{part}_y", "pixel"), (f"{part}_bits", "bit")):
+                _check(self, name, getattr(self, name) < 1, f"at least 1 {unit}")
         for name in ("wall_plug_efficiency", "optical_efficiency", "quantum_efficiency"):
             value = getattr(self, name)
             _check(self, name, (value <= 0) | (value > 1), "more than 0 and at most 1")
         for axis in "xy":
-            for other, what in (("input", "the input modulator"), ("mask", "the Fourier mask")):
-                limit, name = getattr(self, f"{other}_{axis}"), f"camera_{axis}"
-                _check(
-                    self,
-                    name,
-                    getattr(self, name) > limit,
-                    f"no more than {other}_{axis}, {_shown(limit)}: {what} limits the field of view",
-                )
+            self._check_camera(axis, "input", "the input modulator")
+            self._check_camera(axis, "mask", "the Fourier mask")
+
+    def _check_camera(self, axis: str, other: str, what: str) -> None:
+        """Of a single bench; a column may hold such points, whose surplus pixels stay dark."""
+        size, limit = getattr(self, f"camera_{axis}"), getattr(self, f"{other}_{axis}")
+        if isinstance(size, int | float) and isinstance(limit, int | float):
+            expected = f"no more than {other}_{axis}, {limit:g}: {what} limits the field of view"
+            _check(self, f"camera_{axis}", size > limit, expected)
 
     @property
     def capabilities(self) -> tuple[float, float] | None:

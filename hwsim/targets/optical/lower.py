@@ -146,14 +146,22 @@ def _is_stored(graph: Graph, tensor: str) -> bool:
     node = graph.producer.get(tensor)
     if node is None:
         return graph.tensors[tensor].role in ("weight", "constant")
-    return node.op.category == "view" and _is_stored(graph, node.inputs[0])
+    return _only_moves(node) and _is_stored(graph, node.inputs[0])
+
+
+def _only_moves(node: Node) -> bool:
+    """Whether the values of a result are those of the operand, in another place or format."""
+    return node.op.category == "view" or node.kind in ("tile", "copy", "cast", "transpose")
 
 
 def _is_shared(graph: Graph, tensor: str) -> bool:
     """Whether all channels of a depthwise convolution see one kernel: it is expanded from one."""
     node = graph.producer.get(tensor)
-    if node is None or node.op.category != "view":
+    if node is None or not _only_moves(node):
         return False
-    if node.kind == "expand" and graph.tensors[node.inputs[0]].size * graph.tensors[tensor].shape[0] == graph.tensors[tensor].size:
+    if (
+        node.kind in ("expand", "tile")
+        and graph.tensors[node.inputs[0]].size * graph.tensors[tensor].shape[0] == graph.tensors[tensor].size
+    ):
         return True
     return _is_shared(graph, node.inputs[0])
