@@ -39,7 +39,7 @@ def test_event_energy_is_that_of_the_reference_simulator() -> None:
         np.array([928624.0 / 2]),
         np.array([928624.0 / 2]),
     )
-    columns: Any = type("Columns", (), {"conv": np.array([1.0])})()
+    columns: Any = type("Columns", (), {"conv": np.array([1.0]), "sparse": np.array([0.0])})()
     parts = {name: float(value[0]) for name, value in event_energy_j(happened, columns, TARGET.device("loihi1")).items()}
     assert parts["synapse"] == pytest.approx(130.50e-6, rel=0.006)
     assert parts["soma_access"] + parts["soma_update"] + parts["soma_spike"] == pytest.approx(154.14e-6, rel=1e-4)

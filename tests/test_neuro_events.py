@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,13 @@ def test_dvs_gesture_has_the_published_sizes() -> None:
     found = cost("dvs_gesture")
     assert float(np.sum(found.row_extra["neurons"])) == 18678
     assert float(found.extra["timesteps"]) == 128
+
+
+def test_sparse_connections_have_their_own_energy_and_fewer_operations() -> None:
+    graph = hwsim.load("keyword_spotter")
+    half = {n: replace(t, density=0.5) if t.role == "weight" else t for n, t in graph.tensors.items()}
+    dense, sparse = cost(graph, firing_rate=0.1), cost(graph.replace(tensors=half), firing_rate=0.1)
+    assert float(sparse.extra["synapse_j"]) == pytest.approx(0.5 * 33.6 / 35.5 * float(dense.extra["synapse_j"]))
 
 
 # against enumeration

@@ -227,7 +227,7 @@ def driven(c: ConnectionColumns, t: Traffic) -> Array:
 
 def event_energy_j(e: Events, c: ConnectionColumns, device: NeuroDevice) -> dict[str, Array]:
     """Energy of events by cause."""
-    synapse = np.where(c.conv > 0, device.synapse_conv_j, device.synapse_dense_j)
+    synapse = np.where(c.conv > 0, device.synapse_conv_j, np.where(c.sparse > 0, device.synapse_sparse_j, device.synapse_dense_j))
     return {
         "soma_access": e.accesses * device.soma_access_j,
         "soma_update": e.updates * device.soma_update_j,
@@ -261,7 +261,7 @@ def times(e: Events, c: ConnectionColumns, t: Traffic, device: NeuroDevice) -> T
     That is the largest piece; of the spikes of n pieces the busiest has so many deviations more than the mean as the largest of n normal
     numbers (`largest`).
     """
-    synapse = np.where(c.conv > 0, device.synapse_conv_s, device.synapse_dense_s)
+    synapse = np.where(c.conv > 0, device.synapse_conv_s, np.where(c.sparse > 0, device.synapse_sparse_s, device.synapse_dense_s))
     p = t.pieces
     each = device.soma_spike_s + device.axon_out_s * t.sent(e.packets) / np.maximum(e.spikes, 1e-12)
     spikes = e.spikes * p.share

@@ -35,7 +35,9 @@ class ConnectionColumns:
     sources: Array
     """Neurons (or inputs) that feed it."""
     synapses: Array
-    """Synaptic operations if every source fired."""
+    """Synaptic operations if every source fired; only of weights that are there."""
+    sparse: Array
+    """1 where weights are missing (their density is below 1)."""
     weights: Array
     """Different weights."""
     conv: Array
@@ -150,15 +152,17 @@ def _row(graph: Graph, node: Node, reach: Reach, rates: Any, index: int, batch: 
     density = graph.tensors[end.outputs[0]].density if end.kind == "neuron" else 1.0
     rate_out = density if density != 1.0 else -1.0
     if node.kind == "neuron":
-        nothing = dict.fromkeys(("sources", "synapses", "weights", "conv", "products"), 0.0)
+        nothing = dict.fromkeys(("sources", "synapses", "sparse", "weights", "conv", "products"), 0.0)
         return {**common, **nothing, "rate": 1.0, "rate_out": rate_out, "fan_in": 1.0}
     data, output = _data(graph, node), graph.tensors[node.outputs[0]]
     rate, assumed = rates.of(node.path, data, graph) if any(_fired(graph, t) for t in data) else (1.0, False)
-    synapses = graph.work_of(node).macs / batch
+    kept = min((graph.tensors[t].density for t in node.inputs if graph.tensors[t].role == "weight"), default=1.0)
+    synapses = kept * graph.work_of(node).macs / batch
     return {
         **common,
         "sources": graph.tensors[data[0]].size / batch,
         "synapses": synapses,
+        "sparse": float(kept < 1.0),
         "weights": float(sum(graph.tensors[t].size for t in node.inputs if graph.tensors[t].role == "weight")),
         "conv": float(node.kind == "conv"),
         "products": float(node.kind == "matmul"),
