@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_the_head_of_spike_driven_sees_spikes() -> None:
         ({"attention": "sdsa2"}, "unknown attention of spikformer_8_512: 'sdsa2'. Did you mean 'sdsa1'"),
     ],
 )
-def test_wrong_options_say_so(options: dict[str, object], message: str) -> None:
+def test_wrong_options_say_so(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as found:
         hwsim.load("spikformer_8_512", **options)
     assert str(found.value).startswith(message)

@@ -123,11 +123,13 @@ class _Merger:
         return len(self.graph.consumers.get(name, ())) == 1 and name not in self.graph.outputs
 
     def _conv(self, node: Node) -> Conv | None:
-        """A convolution as numbers; None where it is transposed, dilated, or pads unevenly."""
+        """A convolution as numbers; None where it is transposed, dilated, quantised, or pads unevenly."""
         weight = self.graph.tensors[node.inputs[1]]
         dims = len(weight.shape) - 2
         pads = conv_padding(node.attrs["padding"], dims)
-        constant = all(self.graph.tensors[t].role != "activation" for t in node.inputs[1:])
+        constant = all(
+            self.graph.tensors[t].role in ("weight", "constant") and self.graph.tensors[t].dtype.is_float for t in node.inputs[1:]
+        )
         if node.attrs["transposed"] or not constant or any(a != b for a, b in pads) or max(tuple_of(node.attrs["dilation"], dims)) > 1:
             return None
         return Conv(
