@@ -16,6 +16,7 @@ from hwsim.targets.neuromorphic import TARGET
 from hwsim.targets.neuromorphic.calibrate.partition import PRINTED, predicted
 from hwsim.targets.neuromorphic.cores import LIMITS, allocate, candidates, shortage
 from hwsim.targets.neuromorphic.device import CoreKind, NeuroDevice
+from hwsim.targets.neuromorphic.halving import words
 
 SPECK = (
     "3 of 65,536 neurons and 131,072 bits, 2 of 32,768 neurons and 262,144 bits, 2 of 16,384 neurons and 524,288 bits, "
@@ -75,6 +76,13 @@ def test_the_map_of_loihi_2_is_not_tuned_to_a_bit() -> None:
         for name in ("pilotnet_lif", "oxford"):
             e = hwsim.estimate(name, "loihi2", set={"synapse_overhead_bits": overhead})
             assert tuple(e.cost.row_resources["cores"].astype(int)) == PRINTED[name]
+
+
+def test_a_layer_that_the_rule_was_not_fitted_on() -> None:
+    """256 to 256 in a later compiler (16,000 words): three cores, the largest of 127 neurons, 51.2 % of its memory (lava-dl, S4D)."""
+    device = NeuroDevice.from_shelf("loihi2").with_overrides({"synapse_bits_per_core": 16000 * 64})
+    assert allocated(dense(256, 256), device)[0] == [3]
+    assert 256 * float(words(np.float64(127 * 16), device)) / float(device.synapse_bits_per_core) == pytest.approx(0.512)
 
 
 @pytest.mark.parametrize(
