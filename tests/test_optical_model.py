@@ -85,28 +85,74 @@ def test_frames_are_those_of_an_enumeration(batch: int, groups: int, size: int, 
     assert counts(graph, side, tiling=tiling)["frames"] == enumerated(graph, side, tiling=tiling)
 
 
-def covered(image: int, kernel: int, aperture: int, blocks: int, pieces: int) -> bool:
-    """Whether parts of that many pixels fit on the aperture, tails of the kernel included."""
-    return math.ceil(image / blocks) + math.ceil(kernel / pieces) - 1 <= aperture
+def on_aperture(image: np.ndarray, kernel: np.ndarray, aperture: int) -> np.ndarray:
+    """What a bench computes: a convolution that wraps around at the edge of the aperture."""
+    assert len(image) <= aperture
+    assert len(kernel) <= aperture
+    return np.fft.irfft(np.fft.rfft(image, aperture) * np.fft.rfft(kernel, aperture), aperture)
 
 
-@settings(deadline=None, max_examples=150)
-@given(image=st.integers(1, 90), kernel=st.integers(1, 90), aperture=st.integers(1, 100), split=st.booleans())
-def test_what_exceeds_the_aperture_is_cut_into_parts_that_fit(image: int, kernel: int, aperture: int, split: bool) -> None:
-    found = cut(np, np.array([image + 0.0]), np.array([kernel + 0.0]), float(aperture), split_kernels=split)
+def by_blocks(image: np.ndarray, kernel: np.ndarray, first: int, results: int, aperture: int, blocks: int, pieces: int) -> np.ndarray:
+    """Results `first` and on of a convolution, by overlap-save with kernels in pieces."""
+    part, step = -(-len(kernel) // pieces), -(-results // blocks)
+    found = np.zeros(results)
+    for piece in range(0, len(kernel), part):
+        taps = kernel[piece : piece + part]
+        for start in range(0, results, step):
+            begin = first + start - piece - len(taps) + 1
+            window = np.array([image[i] if 0 <= i < len(image) else 0.0 for i in range(begin, begin + step + len(taps) - 1)])
+            kept = on_aperture(window, taps, aperture)[len(taps) - 1 : len(taps) - 1 + step]
+            found[start : start + step] += kept[: results - start]
+    return found
+
+
+@settings(deadline=None, max_examples=200)
+@given(image=st.integers(1, 60), kernel=st.integers(1, 60), aperture=st.integers(1, 70), split=st.booleans(), padding=st.floats(0.0, 1.0))
+def test_what_exceeds_the_aperture_is_cut_so_that_the_parts_give_the_result(
+    image: int, kernel: int, aperture: int, split: bool, padding: float
+) -> None:
+    pad = max(round(padding * (kernel - 1)), -(-(kernel - image) // 2))
+    results = image + 2 * pad - kernel + 1
+    sizes = [np.array([float(n)]) for n in (image, kernel, results)]
+    found = cut(np, *sizes, float(aperture), split_kernels=split)
     blocks, pieces = float(found.blocks[0]), float(found.pieces[0])
     if blocks == NEVER:
         assert not split
         assert kernel > aperture
         return
-    assert covered(image, kernel, aperture, int(blocks), int(pieces))
-    if image + kernel - 1 <= aperture:
-        assert (blocks, pieces, float(found.tile[0])) == (1, 1, image + kernel - 1)
-    else:
-        assert blocks * pieces > 1
-        assert found.tile[0] == aperture
     assert split or pieces == 1
     assert float(found.shown[0]) >= image
+    rng = np.random.default_rng(image + 100 * kernel)
+    x, w = rng.normal(size=image), rng.normal(size=kernel)
+    expected = np.convolve(x, w)[kernel - 1 - pad :][:results]
+    if image + kernel - 1 <= aperture:
+        assert (blocks, pieces, float(found.tile[0])) == (1, 1, image + kernel - 1)
+        np.testing.assert_allclose(on_aperture(x, w, aperture)[kernel - 1 - pad :][:results], expected, atol=1e-9)
+    elif blocks == 1 and image + math.ceil(kernel / pieces) - 1 <= aperture:
+        part = math.ceil(kernel / pieces)
+        whole = np.zeros(image + kernel - 1 + part)
+        for piece in range(0, kernel, part):
+            taps = w[piece : piece + part]
+            whole[piece : piece + image + len(taps) - 1] += on_aperture(x, taps, aperture)[: image + len(taps) - 1]
+        np.testing.assert_allclose(whole[kernel - 1 - pad :][:results], expected, atol=1e-9)
+    else:
+        shown = by_blocks(x, w, kernel - 1 - pad, results, aperture, int(blocks), int(pieces))
+        np.testing.assert_allclose(shown, expected, atol=1e-9)
+
+
+def test_tiles_do_not_spill_into_each_other() -> None:
+    """As many images as the plan has tiles, side by side on one aperture, under one mask."""
+    rng, (size, kernel, side) = np.random.default_rng(0), (5, 4, 26)
+    found = counts(one_conv(batch=9, channels=1, out=1, size=size, kernel=kernel), side)
+    assert (found["tiles"], found["frames"]) == (9, 2)
+    images, w = rng.normal(size=(9, size, size)), rng.normal(size=(kernel, kernel))
+    plane, pitch = np.zeros((side, side)), size + kernel - 1
+    for i, one in enumerate(images):
+        plane[i // 3 * pitch :, i % 3 * pitch :][:size, :size] = one
+    seen = np.fft.irfft2(np.fft.rfft2(plane) * np.fft.rfft2(w, (side, side)), (side, side))
+    for i, one in enumerate(images):
+        alone = np.fft.irfft2(np.fft.rfft2(one, (pitch, pitch)) * np.fft.rfft2(w, (pitch, pitch)), (pitch, pitch))
+        np.testing.assert_allclose(seen[i // 3 * pitch :, i % 3 * pitch :][:pitch, :pitch], alone, atol=1e-12)
 
 
 @pytest.mark.parametrize("way", ["expand", "tile"])

@@ -28,6 +28,9 @@ class PassColumns:
     kernel_x: Array
     """Columns that the kernel spans, dilation included."""
     kernel_y: Array
+    results_x: Array
+    """Columns of the result before a stride drops some."""
+    results_y: Array
     taps: Array
     """Values of a kernel."""
     out_x: Array
@@ -127,7 +130,8 @@ def _pass_row(graph: Graph, node: Node) -> dict[str, float]:
     groups = node.attrs["groups"]
     shared = groups > 1 and _is_shared(graph, node.inputs[1]) and out.shape[1] == x.shape[1] == groups
     channels = groups if shared else 1
-    sides = {"image": image, "kernel": kernel, "out": list(out.shape[2:])}
+    results = [o if wide else (o - 1) * s + 1 for o, s in zip(out.shape[2:], stride, strict=True)]
+    sides = {"image": image, "kernel": kernel, "results": results, "out": list(out.shape[2:])}
     found = {f"{name}_{axis}": float(v) for name, s in sides.items() for axis, v in zip("yx", [*([1] * (2 - dims)), *s], strict=True)}
     return found | {
         "taps": float(math.prod(weight.shape[2:])),

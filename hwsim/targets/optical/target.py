@@ -18,7 +18,7 @@ from hwsim.targets.optical.cost import program_cost
 from hwsim.targets.optical.device import OpticalDevice
 from hwsim.targets.optical.lower import lower
 from hwsim.targets.optical.mapping import OpticalMapping
-from hwsim.targets.optical.tiling import apertures
+from hwsim.targets.optical.tiling import apertures, cut
 from hwsim.units import format_si
 
 LEADING = (
@@ -123,7 +123,7 @@ class OpticalTarget:
         }
         missing = [name for name, value in free.items() if float(value) == 0]
         words = [f"{device.name} charges nothing for {', '.join(missing)}: a lower bound, not a forecast"] if missing else []
-        if large := _too_large(program, device):
+        if large := _too_large(program, device, mapping):
             words.append(f"{_listed(large)} larger than the aperture of {device.name} with the kernel's tail; cut into blocks or pieces")
         if float(cost.extra.get("effective_bits", 1.0)) < 1.0:
             bits = np.asarray(cost.row_extra["effective_bits"])
@@ -136,10 +136,12 @@ def _passes(program: Program) -> int:
     return program.tables[0].count.shape[0]
 
 
-def _too_large(program: Program, device: OpticalDevice) -> list[str]:
+def _too_large(program: Program, device: OpticalDevice, mapping: OpticalMapping) -> list[str]:
     """Convolutions that do not go through the bench in one piece."""
-    c, (x, y) = program.tables[0].columns, apertures(device)
-    large = (c.image_x + c.kernel_x - 1 > x) | (c.image_y + c.kernel_y - 1 > y)
+    c, split = program.tables[0].columns, mapping.split_kernels
+    sides = zip((c.image_x, c.image_y), (c.kernel_x, c.kernel_y), (c.results_x, c.results_y), apertures(device), strict=True)
+    cuts = [cut(np, *side, split_kernels=split) for side in sides]
+    large = np.any([one.blocks * one.pieces > 1 for one in cuts], axis=0)
     return [k.path or k.name for k in program.kernels if k.row < _passes(program) and large[k.row]]
 
 

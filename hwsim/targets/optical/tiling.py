@@ -60,18 +60,23 @@ def ceiling(xp: Any, value: Array) -> Array:
     return xp.ceil(value * (1.0 - LEAST))
 
 
-def cut(xp: Any, image: Array, kernel: Array, aperture: Array, *, split_kernels: bool) -> Cut:
+def cut(xp: Any, image: Array, kernel: Array, results: Array, aperture: Array, *, split_kernels: bool) -> Cut:
     """The cheapest way to bring an axis onto the aperture: whole, the image cut, the kernel cut, or both.
+
+    Of an aperture of R pixels R - N + 1 results are free of what wraps around at its edge: a block each (overlap-save).
+
+    Args:
+        results: pixels of the result that are wanted, before a stride drops some.
 
     Where the kernel is larger than the aperture and must not be split, there are `NEVER` blocks.
     """
     whole = image + kernel - 1.0 <= aperture
-    one = xp.ones_like(image + kernel + aperture)
-    ways = [(ceiling(xp, image / _least(xp, aperture - kernel + 1.0)), one, aperture >= kernel)]
+    one = xp.ones_like(image + kernel + results + aperture)
+    ways = [(ceiling(xp, results / _least(xp, aperture - kernel + 1.0)), one, aperture >= kernel)]
     if split_kernels:
         half = _least(xp, xp.floor((aperture * one + 1.0) / 2.0))
         ways += [(one, ceiling(xp, kernel / _least(xp, aperture - image + 1.0)), aperture >= image)]
-        ways += [(ceiling(xp, image / _least(xp, aperture - half + 1.0)), ceiling(xp, kernel / half), one > 0)]
+        ways += [(ceiling(xp, results / _least(xp, aperture - half + 1.0)), ceiling(xp, kernel / half), one > 0)]
     blocks, pieces = one * NEVER, one
     for b, p, possible in ways:
         better = possible & (b * p < blocks * pieces)
@@ -111,8 +116,8 @@ def plan(c: Any, device: Any, mapping: Any, *, channel: bool) -> Plan:
     """
     rx, ry = apertures(device)
     xp = namespace(c.images, rx, ry)
-    x = cut(xp, c.image_x, c.kernel_x, rx, split_kernels=mapping.split_kernels)
-    y = cut(xp, c.image_y, c.kernel_y, ry, split_kernels=mapping.split_kernels)
+    x = cut(xp, c.image_x, c.kernel_x, c.results_x, rx, split_kernels=mapping.split_kernels)
+    y = cut(xp, c.image_y, c.kernel_y, c.results_y, ry, split_kernels=mapping.split_kernels)
     tiles = xp.floor(rx / x.tile + LEAST) * xp.floor(ry / y.tile + LEAST)
     images, pieces = c.images * x.blocks * y.blocks, x.pieces * y.pieces
     inner = ceiling(xp, c.inner / tiles) if channel else c.inner + 0.0 * tiles
