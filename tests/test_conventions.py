@@ -268,3 +268,16 @@ def test_energies_of_conventions_are_those_of_the_literature(data_dir: Path) -> 
         assert c.add_j * 1e12 == pytest.approx(rows.loc[f"{c.number_format} add"].value_pJ)
         assert c.memory_j_per_b * 1e12 in (0, pytest.approx(memory))
         assert c.source
+
+
+def test_the_command_loads_networks_as_others_do() -> None:
+    from click.testing import CliRunner
+
+    from hwsim.cli import cli
+
+    def energy(*arguments: str) -> float:
+        run: Any = CliRunner().invoke(cli, ["operations", *arguments, "--convention", "strict-binary", "--json"])
+        return json.loads(run.output)[0]["energy_j"]
+
+    assert energy("resnet18", "--batch", "2") == pytest.approx(2 * energy("resnet18"))
+    assert energy("meta_spikeformer_8_256", "--pass", "reparameterise") < energy("meta_spikeformer_8_256")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwsim.cli import output
+from hwsim.cli import options, output
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 @click.option("--list", "listed", is_flag=True, help="The conventions, their energies and sources.")
 @click.option("--convention", "names", metavar="NAME", multiple=True, help="A convention, once or several times [default: all].")
 @click.option("--rates", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Firing rates by layer: CSV, JSON or a log.")
-@click.option("--pass", "passes", metavar="NAME[?OPTION=VALUE]", multiple=True, help="Change the network first (reparameterise).")
+@options.load_options
 @click.option("--layers", is_flag=True, help="Every layer, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def operations(
-    model: str | None, listed: bool, names: tuple[str, ...], rates: Path | None, passes: tuple[str, ...], layers: bool, as_json: bool
+    model: str | None, listed: bool, names: tuple[str, ...], rates: Path | None, layers: bool, as_json: bool, **given: Any
 ) -> None:
     """Energy by counting operations, under the conventions of papers.
 
@@ -48,8 +48,8 @@ def operations(
         return _list(chosen, as_json)
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'; --list shows the conventions alone.")
-    graph, given = api.load(model, passes=passes), Rates.read(rates) if rates else None
-    found = [operation_energy(graph, convention=c, rates=given) for c in chosen]
+    graph, known = api.load(model, **given), Rates.read(rates) if rates else None
+    found = [operation_energy(graph, convention=c, rates=known) for c in chosen]
     if as_json:
         return output.show_json([_plain(e) for e in found])
     _show(found, layers=layers)

@@ -117,12 +117,30 @@ _OPTIONS = (
         callback=_plain("--set", "--set dram_b_per_s='4.8 TB/s'"),
         help="Change a quantity of the device; units are read (4.8 TB/s).",
     ),
-    click.option("--method", default="closed-form", show_default=True, help="closed-form, surrogate:NAME, or auto (a surrogate where one knows better)."),
+    click.option(
+        "--method",
+        default="closed-form",
+        show_default=True,
+        help="closed-form, surrogate:NAME, or auto (a surrogate where one knows better).",
+    ),
     click.option("--must-fit", is_flag=True, help="End with status 4 where the network does not fit."),
     click.option("--allow-unsupported", is_flag=True, help="Leave operators without a rule out, and show the coverage."),
 )
 FPGA = ("hls_config", "precision", "reuse_factor", "strategy", "io_type", "clock_period", "stage")
+LOAD = ("batch", "seq_len", "dims", "passes", "allow_unsupported")
 MAPPING = ("dtype", "weights_dtype", "runtime", "layout", *FPGA)
+
+
+def load_options(command: Any) -> Any:
+    """Add the options that say which network is loaded, under the names of the arguments of `hwsim.load`."""
+    for option in reversed([o for o in _OPTIONS if _name(o) in LOAD]):
+        command = option(command)
+    return command
+
+
+def _name(option: Any) -> str:
+    """The parameter that an option fills."""
+    return option(lambda: None).__click_params__[-1].name
 
 
 def workload_options(command: Any) -> Any:
