@@ -6,6 +6,7 @@ once (time first in its input, or merged with the batch inside: it is captured a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -204,7 +205,7 @@ def _merged(module: torch.nn.Module, example: Example, seen: Seen, *, source: st
     for shorter, axis, named in [*tries, (example, 0, True)]:
         found = int(_tensor(shorter).shape[axis]) if _tensor(shorter).ndim > axis else 1
         shorter = shorter if batch is None else resized(shorter, axis, batch)
-        with _attributes(module, steps if named else 0):
+        with _attributes(module, steps if named else 0), _quiet():
             try:
                 program, now = _once(module, shorter, source)
             except InputError:
@@ -216,6 +217,17 @@ def _merged(module: torch.nn.Module, example: Example, seen: Seen, *, source: st
         f"Expected inputs with time first, or modules that hold the number in an attribute ({', '.join(TIME_NAMES)}). "
         "Set it to one timestep, and pass timesteps=N"
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, torch does not log the traceback of a capture that is only tried."""
+    before = logging.root.manager.disable
+    try:
+        logging.disable(logging.ERROR)
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
