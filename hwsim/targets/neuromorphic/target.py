@@ -97,4 +97,4 @@ class NeuroTarget:
 
     def verdict(self, program: Program, cost: Cost, *, device: NeuroDevice, mapping: NeuroMapping) -> Verdict:
         """Why it does not fit, and what of the answer nobody has published."""
-        return verdict(program, device)
+        return verdict(program, device, mapping)

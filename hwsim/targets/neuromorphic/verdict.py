@@ -9,18 +9,40 @@ import numpy as np
 
 from hwsim.cost import Program, Verdict
 from hwsim.targets.neuromorphic.cores import LIMITS, Allocation, allocate, candidates, shared_need, whole_need
+from hwsim.targets.neuromorphic.cost import program_cost
 from hwsim.targets.neuromorphic.device import NeuroDevice
+from hwsim.targets.neuromorphic.mapping import NeuroMapping
+from hwsim.units import format_si
 
 SHOWN = 3
 """Populations that a sentence names."""
 
 
-def verdict(program: Program, device: NeuroDevice) -> Verdict:
+def verdict(program: Program, device: NeuroDevice, mapping: NeuroMapping) -> Verdict:
     """What stands against the mapping, and what of the answer nobody has published."""
     missing = [n for n in ("soma_update_j", "synapse_dense_j") if float(getattr(device, n)) == 0]
-    words = f"no published {' or '.join(missing)} of {device.name}: event energy is a lower bound"
+    words = [f"no published {' or '.join(missing)} of {device.name}: event energy is a lower bound"] if missing else []
     found = allocate(program.tables[0].columns, device)
-    return Verdict(blockers=tuple(blockers(program, device, found)), warnings=(words,) if missing else ())
+    return Verdict(blockers=tuple(blockers(program, device, found)), warnings=(*words, *guessed(program, device, mapping)))
+
+
+def guessed(program: Program, device: NeuroDevice, mapping: NeuroMapping) -> Iterator[str]:
+    """The range of the energy where that of events is fitted or assumed, from the ranges of the constants."""
+    kinds = {q.status for n, q in device.sources.items() if n.endswith("_j") and q.value} & {"fitted", "assumed"}
+    if kinds:
+        low, high = energy_range_j(program, device, mapping)
+        how = " and ".join(sorted(kinds))
+        yield f"event energies of {device.name} are {how}: {format_si(low, 'J')} to {format_si(high, 'J')} over the ranges of its constants"
+
+
+def energy_range_j(program: Program, device: NeuroDevice, mapping: NeuroMapping) -> tuple[float, float]:
+    """Energy of an inference with all energies and powers of the chip at the low, and at the high end of their ranges."""
+    ends = []
+    for end in ("low", "high"):
+        known = {n: getattr(q, end) for n, q in device.sources.items() if n.endswith(("_j", "_w"))}
+        chip = device.with_overrides({n: value for n, value in known.items() if value is not None})
+        ends.append(float(program_cost(program, device=chip, mapping=mapping).energy_j.total))
+    return ends[0], ends[1]
 
 
 def blockers(program: Program, device: NeuroDevice, found: Allocation) -> Iterator[str]:
