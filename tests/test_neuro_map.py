@@ -279,3 +279,13 @@ def test_a_network_for_imagenet_maps_in_milliseconds() -> None:
     start = time.process_time()
     hwsim.estimate(graph, "loihi2")
     assert time.process_time() - start < 0.5
+
+
+def test_the_table_of_instances_says_what_binds() -> None:
+    from hwsim.report.family import instance_cell, instance_columns, instance_words
+
+    e = hwsim.estimate("pilotnet_lif", "loihi2")
+    words = instance_words(e, "limit")
+    assert instance_columns(e)["limit"] == "bound by"
+    assert [instance_cell(layer, "limit", words) for layer in e.layers] == ["neurons"] * 6 + ["synapse memory"] + ["-"] * 3
+    assert [instance_cell(layer, "cores") for layer in e.layers] == [str(n) for n in PRINTED["pilotnet_lif"]]
