@@ -105,7 +105,7 @@ def lower(graph: Graph, mapping: NeuroMapping) -> Program:
     table = {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]} if rows else {}
     activity = None
     if (known := mapping.statistics) is not None:
-        steps = int(mapping.timesteps or graph.attrs.get("timesteps") or 1) * batch
+        steps = int(mapping.timesteps or graph.attrs.get("timesteps") or 1)
         activity = known.activity([(n.path, e.path) for n, e in zip(found, reach.ends, strict=True)], timesteps=steps)
     columns = ConnectionColumns(**table, feeds=reach.feeds(), **totals(table), activity=activity)
     kernels = tuple(Kernel(n.name, n.path, n.kind, (n.name, *_behind(graph, n)), i) for i, n in enumerate(found))
