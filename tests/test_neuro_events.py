@@ -250,6 +250,18 @@ def test_timesteps_add_up_to_the_inference() -> None:
     assert np.sum(steps["time_s"]) == pytest.approx(float(found.latency_s))
 
 
+def test_populations_in_one_core_take_turns() -> None:
+    roomy = TARGET.device("loihi1").with_overrides({"neurons_per_core": 1e5, "synapse_bits_per_core": 1e9, "axons_out_per_core": 1e5})
+    mapping = TARGET.mapping()
+    program = TARGET.lower(hwsim.load("keyword_spotter"), device=roomy, mapping=mapping)
+    apart, shared = (TARGET.cost(program, device=replace(roomy, partition=p), mapping=mapping) for p in ("even", "shared"))
+    assert float(shared.resources["cores"].used) == 1
+    parts = shared.row_parts_s
+    alone = max(np.sum(parts.overhead), np.sum(parts.compute) + np.sum(parts.memory))
+    assert float(shared.latency_s) == pytest.approx(float(alone) + 10 * 0.6e-6)
+    assert float(shared.latency_s) > float(apart.latency_s) - 10 * 0.4e-6
+
+
 # bad input
 
 BAD = {

@@ -47,8 +47,10 @@ def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping
     steps = float(timesteps(program, mapping))
     allocation = known_cores(allocate(c, device), c)
     t = traffic(c, used=allocation.used, own=allocation.own, device=device, split=mapping.split)
-    happened, busy, longest = total(c, t, device, list(moments(c, t, mapping, steps)))
-    tiles = np.ceil(_flat(np.sum(allocation.own, axis=-1, keepdims=True)) / _flat(device.cores_per_tile))
+    shared = allocation.needed if device.partition == "shared" else None
+    happened, busy, longest = total(c, t, device, list(moments(c, t, mapping, steps)), shared=shared)
+    in_use = np.sum(allocation.own, axis=-1, keepdims=True) if shared is None else shared
+    tiles = np.ceil(_flat(in_use) / _flat(device.cores_per_tile))
     latency = longest + steps * (barrier(tiles, flat_times(device)) + _flat(device.host_timestep_s)) + _flat(device.host_inference_s)
     energy = event_energy_j(happened, c, device)
     parts = {name: np.sum(value, axis=-1) for name, value in energy.items()}
@@ -124,8 +126,18 @@ def moments(c: ConnectionColumns, t: Traffic, mapping: NeuroMapping, steps: floa
         )
 
 
-def total(c: ConnectionColumns, t: Traffic, device: NeuroDevice, found: list[Moment]) -> tuple[Events, Times, Array]:
-    """Events and busy time of all timesteps, and the sum of their longest cores, shape `()` or `(points,)`."""
+def total(
+    c: ConnectionColumns, t: Traffic, device: NeuroDevice, found: list[Moment], *, shared: Array | None = None
+) -> tuple[Events, Times, Array]:
+    """Events and busy time of all timesteps, and the sum of their longest cores, shape `()` or `(points,)`.
+
+    Args:
+        c: connections and populations.
+        t: where spikes go.
+        device: the chip.
+        found: the timesteps.
+        shared: cores that hold all populations together, `(1,)` or `(points, 1)`; None where none holds two.
+    """
     sums: list[Any] = [0.0] * len(Events.__dataclass_fields__)
     busy: list[Any] = [0.0] * len(Times.__dataclass_fields__)
     longest: Any = 0.0
@@ -133,8 +145,16 @@ def total(c: ConnectionColumns, t: Traffic, device: NeuroDevice, found: list[Mom
         e, spent = at(m, c, t, device)
         sums = [a + m.steps * b for a, b in zip(sums, vars(e).values(), strict=True)]
         busy = [a + m.steps * b for a, b in zip(busy, vars(spent).values(), strict=True)]
-        longest = longest + m.steps * np.max(spent.busiest, axis=-1)
+        longest = longest + m.steps * longest_core(spent, t, shared)
     return Events(*sums), Times(*busy), longest
+
+
+def longest_core(spent: Times, t: Traffic, shared: Array | None) -> Array:
+    """Time of the busiest core; where populations stand in the same cores theirs add up."""
+    if shared is None:
+        return np.max(spent.busiest, axis=-1)
+    sending, receiving = (np.sum(t.own * busy, axis=-1) for busy in (spent.soma, spent.axon + spent.synapse))
+    return np.maximum(sending, receiving) / _flat(shared)
 
 
 def at(m: Moment, c: ConnectionColumns, t: Traffic, device: NeuroDevice) -> tuple[Events, Times]:
