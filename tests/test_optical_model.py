@@ -155,6 +155,23 @@ def test_tiles_do_not_spill_into_each_other() -> None:
         np.testing.assert_allclose(seen[i // 3 * pitch :, i % 3 * pitch :][:pitch, :pitch], alone, atol=1e-12)
 
 
+def test_channels_side_by_side_are_summed_by_the_optics() -> None:
+    """As many channels as the plan has tiles: each kernel opposite to its channel, so that all results meet in one tile."""
+    rng, (size, kernel, side) = np.random.default_rng(0), (5, 4, 26)
+    found = counts(one_conv(batch=1, channels=9, out=1, size=size, kernel=kernel), side, tiling="channel")
+    assert (found["tiles"], found["frames"]) == (9, 2)
+    images, kernels = rng.normal(size=(9, size, size)), rng.normal(size=(9, kernel, kernel))
+    plane, mask, pitch = np.zeros((side, side)), np.zeros((side, side)), size + kernel - 1
+    for i in range(9):
+        y, x = i // 3 * pitch, i % 3 * pitch
+        plane[y : y + size, x : x + size] = images[i]
+        mask += np.roll(np.pad(kernels[i], ((0, side - kernel),) * 2), (-y, -x), axis=(0, 1))
+    seen = np.fft.irfft2(np.fft.rfft2(plane) * np.fft.rfft2(mask), (side, side))[:pitch, :pitch]
+    shape = (pitch, pitch)
+    apart = [np.fft.irfft2(np.fft.rfft2(x, shape) * np.fft.rfft2(w, shape), shape) for x, w in zip(images, kernels, strict=True)]
+    np.testing.assert_allclose(seen, sum(apart), atol=1e-12)
+
+
 @pytest.mark.parametrize("way", ["expand", "tile"])
 def test_depthwise_and_shared_kernels(way: str) -> None:
     depthwise = columns(one_conv(groups=6, out=6))

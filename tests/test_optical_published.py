@@ -53,4 +53,4 @@ def test_texts_of_the_tables() -> None:
     assert "| fatnet, batch 3136 | 9.479e-05 | 9.479e-05 |" in published.fatnet_text()
     text = published.charged_text()
     assert "not claimed to be reproduced" in text
-    assert text.count("\n## ") == 3
+    assert text.count("\n## ") == 4
