@@ -115,12 +115,13 @@ an operation (four frames), `dmd-10khz` is a processor that was shown, `lcos` wh
 GPUs: our own family, eager fp32 and compiled fp16.
 """
 READING = """\
-FatNet: even the published 4.6 ms a sample at 64 images is two hundred times the 25 us that our model gives a GPU for the ResNet-18 it replaces;
-the table compares two networks on one idealised bench, not a bench with a GPU. The 8.2x is the ratio of frames where tiles hold the batch:
-summing channels optically (auto tiling) helps the network with many channels more, and converting FatNet's larger maps takes the rest.
+FatNet: even the published 4.6 ms a sample at 64 images is two hundred times the 25 us that our model gives a GPU for the ResNet-18 that
+it replaces; the table compares two networks on one idealised bench, not a bench with a GPU. The 8.2x is the ratio of frames where tiles
+hold the batch: summing channels optically (auto tiling) helps the network with many channels more, and converting FatNet's larger maps
+takes the rest.
 
-Fat-U-Net: 7,123 operations of 2 us are 0.396 ms an image where all 36 tiles of a frame are used. The published 37x is then a GPU of 14.6 ms an
-image; those of today are 15 to 56 times as fast by our model.
+Fat-U-Net: 7,123 operations of 2 us are 0.396 ms an image where all 36 tiles of a frame are used. The published 37x is then a GPU of
+14.6 ms an image; those of today are 15 to 56 times as fast by our model.
 
 ConvShareViT: how the published 3.04x is computed (which model, GPU and batch, what is charged) is not public in enough detail to repeat it,
 and it is not claimed to be reproduced here. The idealised bench is ahead of a GPU by a factor that depends on the batch and on the GPU's
