@@ -113,8 +113,9 @@ class Estimate:
 
     @property
     def throughput_per_s(self) -> float:
-        """Samples a second in steady state."""
-        return self.batch / float(self.cost.interval_s)
+        """Samples a second in steady state; 0 where nothing is known to take time."""
+        interval = float(self.cost.interval_s)
+        return self.batch / interval if interval else 0.0
 
     @property
     def energy_j(self) -> float:

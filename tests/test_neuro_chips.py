@@ -9,6 +9,7 @@ import pytest
 import hwsim
 from hwsim import shelf, units, yaml12
 from hwsim.quantities import STATUSES, Quantity
+from hwsim.report.json import estimate_dict
 from hwsim.targets.neuromorphic.device import FIELDS, NeuroDevice
 
 NAMES = tuple(shelf.devices("neuromorphic"))
@@ -207,6 +208,9 @@ def test_every_chip_has_an_answer_or_a_reason(name: str, model: str) -> None:
     assert e.fits == (not e.reasons) and all(len(reason.split()) > 4 for reason in e.reasons)
     if not (chip(name).soma_update_j and chip(name).synapse_dense_j):
         assert any("event energy is a lower bound" in w for w in e.warnings)
+    assert (e.latency_s == 0) == (f"no published times of {name}: latency 0 stands for unknown" in e.warnings)
+    assert (e.throughput_per_s == 0) == (e.latency_s == 0)
+    assert estimate_dict(e)["throughput_per_s"] == e.throughput_per_s
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,6 +14,8 @@ from hwsim.targets.neuromorphic.device import NeuroDevice
 from hwsim.targets.neuromorphic.mapping import NeuroMapping
 from hwsim.units import format_si
 
+TIMES = ("soma_access_s", "soma_update_s", "synapse_dense_s", "synapse_conv_s", "barrier_s", "host_timestep_s", "host_inference_s")
+"""Any of them makes a latency."""
 SHOWN = 3
 """Populations that a sentence names."""
 
@@ -22,6 +24,8 @@ def verdict(program: Program, device: NeuroDevice, mapping: NeuroMapping) -> Ver
     """What stands against the mapping, and what of the answer nobody has published."""
     missing = [n for n in ("soma_update_j", "synapse_dense_j") if float(getattr(device, n)) == 0]
     words = [f"no published {' or '.join(missing)} of {device.name}: event energy is a lower bound"] if missing else []
+    if not any(float(getattr(device, n)) for n in TIMES):
+        words.append(f"no published times of {device.name}: latency 0 stands for unknown")
     found = allocate(program.tables[0].columns, device)
     return Verdict(blockers=tuple(blockers(program, device, found)), warnings=(*words, *guessed(program, device, mapping)))
 
