@@ -15,9 +15,9 @@ from hwsim.estimate import Estimate
 from hwsim.graph import Graph, GraphBuilder, Node, Tensor
 
 if TYPE_CHECKING:
-    from hwsim.api import sweep
+    from hwsim.api import search, sweep
 else:
-    from hwsim import sweep  # the package, which may be called
+    from hwsim import search, sweep  # the packages, which may be called
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "estimate",
     "find",
     "load",
+    "search",
     "sweep",
     "workload",
 ]

@@ -1,4 +1,4 @@
-"""The verbs that people call: load, estimate, compare, sweep."""
+"""The verbs that people call: load, estimate, compare, sweep, search."""
 
 from __future__ import annotations
 
@@ -348,3 +348,42 @@ def sweep(
     )
     conditions = (where,) if isinstance(where, str) else tuple(where)
     return execute(plan(made, where=[c for c in conditions if c], pareto=pareto, best=best), **(run or {}))
+
+
+def search(
+    model: Any,
+    target: Any,
+    *,
+    trials: int,
+    vary: Mapping[str, Any] | None = None,
+    model_axes: Mapping[str, Any] | None = None,
+    where: str | Sequence[str] = "fits",
+    pareto: str | Sequence[str] = (),
+    best: str = "latency",
+    metrics: Mapping[str, Any] | None = None,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name everywhere
+    load: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    **mapping: Any,
+) -> Any:
+    """Designs that a sampler proposes, where a grid is too large or a builder is in the loop; axes as for `sweep`, ranges without steps.
+
+    Args:
+        trials: designs to try.
+        metrics: numbers of the caller's own, by name: functions of the axes of a design, such as an accuracy; `where`, `pareto` and `best`
+            may speak of them.
+        run: sampler, storage, study, seed, population, progress (`hwsim.search.study.search`).
+
+    Raises:
+        UnknownName: an axis, metric, model or device that does not exist.
+        InputError: values or conditions that cannot be.
+        MissingExtra: optuna is not installed.
+    """
+    from hwsim.search.study import search as run_study
+    from hwsim.sweep.build import space
+    from hwsim.sweep.plan import plan
+
+    made = space(model, target, vary=vary or {}, model_axes=model_axes, load=load, mapping=mapping, set=set, free=True)
+    conditions = [c for c in ((where,) if isinstance(where, str) else tuple(where)) if c]
+    asked = plan(made, where=conditions, pareto=pareto, best=best, probe=False, extra=dict.fromkeys(metrics or {}, ""))
+    return run_study(asked, trials=trials, metrics=metrics, **(run or {}))

@@ -22,7 +22,7 @@ _UNUSED = ("method", "must_fit", "as_json", "conventions")
 """Options of a single estimate that a sweep has no use for."""
 
 
-def _workload_options(command: Any) -> Any:
+def shared_workload_options(command: Any) -> Any:
     """The options that say what is run, without those of a single answer."""
     before = {p.name for p in getattr(command, "__click_params__", [])}
     command = options.workload_options(command)
@@ -79,7 +79,7 @@ def space_options(command: Any) -> Any:
 @click.option("--top", type=click.IntRange(min=1), help="How many of the best points are listed [default: 10].")
 @click.option("--sample", help="grid, random, lhs (Latin hypercube) or sobol [default: grid].")
 @click.option("--points", type=click.IntRange(min=1), help="Points of a sample.")
-@_workload_options
+@shared_workload_options
 @click.option("--save-spec", type=_FILE, metavar="FILE", help="Write the sweep as a file that `hwsim sweep` runs.")
 @click.option("--check", is_flag=True, help="Check the sweep, say how many points it has, and stop.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the points that are kept as Parquet.")
@@ -166,9 +166,11 @@ def spec_of(source: str | None, given: Mapping[str, Any]) -> Spec:
     if file is None:
         from hwsim.errors import InputError
 
-        missing = [w for w, n in (("a model", "model"), ("a device (--on)", "on")) if not said.get(n)]
+        missing = [w for w, n in (("no model", "model"), ("no device (--on)", "on")) if not said.get(n)]
         if missing:
-            raise InputError(f"{' and '.join(missing)} missing; such as: hwsim sweep resnet50 --on a100-sxm-80gb --vary batch=1,8,32")
+            raise InputError(
+                f"found {' and '.join(missing)}; expected such as: hwsim sweep resnet50 --on a100-sxm-80gb --vary batch=1,8,32"
+            )
         return Spec(**said)
     before = read(file)
     merged = {n: {**getattr(before, n), **said.pop(n)} for n in ("vary", "model_axis", "dim", "map", "set") if n in said}

@@ -14,9 +14,9 @@ from hwsim.errors import HwsimError, MissingExtra
 from hwsim.report.html import page, plain_table
 from hwsim.report.sweep_text import columns_of, heading, metric_text, model_words, short, space_words, value_text, varying
 from hwsim.sweep.constraints import unit_of
-from hwsim.sweep.pointwise import Evaluator, spread
 
 if TYPE_CHECKING:
+    from hwsim.search.result import Searched
     from hwsim.sweep.plan import Plan
     from hwsim.sweep.result import Designs, Result
 
@@ -26,7 +26,7 @@ MOST_FRONT = 1500
 MOST_ROWS = 50
 
 
-def sweep_html(result: Result) -> str:
+def sweep_html(result: Result | Searched) -> str:
     """The whole page; plotly's own script is part of it, which makes it about 5 MB.
 
     Raises:
@@ -34,12 +34,12 @@ def sweep_html(result: Result) -> str:
     """
     plan = result.plan
     front = result.pareto().of(slice(0, MOST_FRONT))
-    cloud, failed = _cloud(plan)
+    cloud, failed = result.cloud(CLOUD)
     data = {**_plot_data(plan, front, cloud), "sobol": _sobol(plan), "swings": _swings(result)}
     body = [
         f'<h1>{escape(model_words(plan))}</h1><p class="sub">{escape(space_words(plan))}</p>',
         _cards(result),
-        _section("Pareto front", _front_controls(), _front_note(plan, len(cloud["metrics"]["latency_s"]), failed)),
+        _section("Pareto front", _front_controls(), _front_note(plan, len(cloud), failed)),
         _section(
             "Parallel coordinates", '<div id="parallel" class="plot"></div>', "Drag along an axis to keep a range; drag a name to move it."
         ),
@@ -81,7 +81,7 @@ def _section(title: str, inner: str, note: str = "") -> str:
     return f'<h2>{escape(title)}</h2><div class="panel">{inner}{remark}</div>'
 
 
-def _cards(result: Result) -> str:
+def _cards(result: Result | Searched) -> str:
     plan, counts = result.plan, result.counts
     best = result.best()
     metric = plan.best.metric
@@ -113,25 +113,9 @@ def _front_note(plan: Plan, drawn: int, failed: int) -> str:
     return f"{words}, less {failed:,} that fail a condition. Hover for the design."
 
 
-def _cloud(plan: Plan) -> tuple[dict[str, Any], int]:
-    """Points drawn evenly that satisfy the conditions, and how many do not."""
-    index = spread(plan.space, CLOUD, most_blocks=128)
-    found = Evaluator(plan.space).at(index)
-    good = np.isfinite(found["latency_s"])
-    for c in plan.constraints:
-        good = good & c.mask(found)
-    axes = {a.name for a in plan.space.axes}
-    kept = {n: v[good] for n, v in found.items()}
-    return {
-        "index": index[good],
-        "axes": {n: v for n, v in kept.items() if n in axes},
-        "metrics": {n: v for n, v in kept.items() if n not in axes},
-    }, int(np.sum(~good))
-
-
-def _plot_data(plan: Plan, front: Designs, cloud: dict[str, Any]) -> dict[str, Any]:
+def _plot_data(plan: Plan, front: Designs, cloud: Designs) -> dict[str, Any]:
     objectives = [o.metric for o in plan.objectives]
-    seen = {n: np.concatenate([front.metrics[n], cloud["metrics"].get(n, np.array([]))]) for n in front.metrics}
+    seen = {n: np.concatenate([front.metrics[n], cloud.metrics.get(n, np.array([]))]) for n in front.metrics}
     names = [n for n, v in seen.items() if plan.known.get(n) != "bool" and np.all(np.isfinite(v)) and (np.ptp(v) > 0 or n in objectives)]
     names = [*objectives, *(n for n in names if n not in objectives)]
     others = [n for n in ("energy_j", "memory_b", "latency_s") if n not in objectives and n in names]
@@ -142,15 +126,16 @@ def _plot_data(plan: Plan, front: Designs, cloud: dict[str, Any]) -> dict[str, A
         "y": objectives[1] if len(objectives) > 1 else others[0] if others else objectives[0],
         "objectives": objectives,
         "maximise": [o.metric for o in plan.objectives if o.maximise],
-        "front": _points(plan, front.index, front.axes, front.metrics, names),
-        "cloud": _points(plan, cloud["index"], cloud["axes"], cloud["metrics"], names),
+        "front": _points(plan, front, names),
+        "cloud": _points(plan, cloud, names),
     }
 
 
-def _points(plan: Plan, index: np.ndarray, axes: Any, metrics: Any, names: Sequence[str]) -> dict[str, Any]:
+def _points(plan: Plan, designs: Designs, names: Sequence[str]) -> dict[str, Any]:
+    axes, metrics = designs.axes, designs.metrics
     columns = {n: [_number(v) for v in metrics[n].tolist()] for n in names}
     chosen = {a.name: [value_text(v, a) if not isinstance(v, int | float) else v for v in axes[a.name].tolist()] for a in varying(plan)}
-    return {"metrics": columns, "axes": chosen, "hover": list(_hovers(plan, index, axes, metrics))}
+    return {"metrics": columns, "axes": chosen, "hover": list(_hovers(plan, designs.index, axes, metrics))}
 
 
 def _number(value: Any) -> float | None:
@@ -173,7 +158,7 @@ def _item(value: Any) -> Any:
 def _sobol(plan: Plan) -> list[dict[str, Any]]:
     from hwsim.sweep.sensitivity import sobol
 
-    names = list(dict.fromkeys(o.metric for o in (*plan.objectives, plan.best)))
+    names = [n for n in dict.fromkeys(o.metric for o in (*plan.objectives, plan.best)) if n not in plan.extra]
     try:
         found = sobol(plan.space, names)
     except (HwsimError, ValueError):
@@ -188,7 +173,7 @@ def _shares(values: np.ndarray) -> list[float]:
     return [round(float(np.clip(np.nan_to_num(v), 0, 1)), 4) for v in values]
 
 
-def _swings(result: Result) -> dict[str, Any]:
+def _swings(result: Result | Searched) -> dict[str, Any]:
     from hwsim.sweep.sensitivity import swings
 
     plan, best = result.plan, result.best()

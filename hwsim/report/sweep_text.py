@@ -15,6 +15,7 @@ from hwsim.sweep.constraints import shown, unit_of
 from hwsim.units import format_si
 
 if TYPE_CHECKING:
+    from hwsim.search.result import Searched
     from hwsim.sweep.plan import Plan
     from hwsim.sweep.result import Designs, Result
 
@@ -83,7 +84,9 @@ def points_table(plan: Plan, designs: Designs, *, most: int = MOST_ROWS) -> Any:
     """A row a point."""
     axes, names = varying(plan), columns_of(plan)
     first = len(axes) + 1
-    table = plain_table("#", *(short(a.name).replace("[", "\n[") for a in axes), *(heading(n) for n in names), right=range(first, first + len(names)))
+    table = plain_table(
+        "#", *(short(a.name).replace("[", "\n[") for a in axes), *(heading(n) for n in names), right=range(first, first + len(names))
+    )
     for d in designs.of(slice(0, most)):
         cells = [value_text(d.axes[a.name], a) for a in axes]
         cells += [metric_text(n, float(d.metrics[n])) for n in names]
@@ -110,7 +113,7 @@ def none_left(counts: Any) -> str:
     return f"no point of {counts.points:,} satisfies every condition: {words}{nan}; relax one of them, or widen an axis"
 
 
-def summary(sweep: Result) -> list[Any]:
+def summary(sweep: Result | Searched) -> list[Any]:
     """What `hwsim sweep` prints."""
     plan = sweep.plan
     title = Text.assemble((model_words(plan), "bold"), f"; {space_words(plan)}")
@@ -138,11 +141,13 @@ def _some(items: Sequence[Any]) -> str:
 def space_words(plan: Plan) -> str:
     """How many points of which axes."""
     sizes = [f"{len(a.values) or 'range'} {short(a.name)}" for a in varying(plan)]
+    if plan.space.sampling == "grid" and not all(len(a.values) for a in plan.space.axes):
+        return f"search over {', '.join(short(a.name) for a in varying(plan))}"
     how = "grid" if plan.space.sampling == "grid" else f"{plan.space.sampling} sample, seed {plan.space.seed}"
     return f"{how} over {' x '.join(sizes)}" if sizes else how
 
 
-def document(sweep: Result) -> dict[str, Any]:
+def document(sweep: Result | Searched) -> dict[str, Any]:
     """The JSON of a sweep; SI units, by the names of metrics and axes."""
     from hwsim import __version__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hwsim.errors import InputError, UnknownName
@@ -27,6 +28,7 @@ def space(
     sample: str = "grid",
     points: int = 0,
     seed: int = 0,
+    free: bool = False,
 ) -> Space:
     """Design points of models on devices.
 
@@ -40,6 +42,7 @@ def space(
         set: device quantities that all points share.
         sample: grid, random, lhs or sobol.
         points: points in all of a sample, spread evenly over what makes programs of its own.
+        free: for a search: ranges need no steps, not even where every value makes a program; no points are numbered.
 
     >>> space("resnet50", "a100-sxm-80gb", vary={"sm_count": "64:128:32", "dtype": "fp16,int8"}).count
     6
@@ -53,12 +56,12 @@ def space(
     base = Base(models_[0], devices_[0], dict(load or {}), dict(mapping or {}), dict(set or {}))
     lists = [Axis(n, Choices(tuple(v)), outer=True) for n, v in (("model", models_), ("device", devices_)) if len(v) > 1]
     said = [*({f"model.{k}": v for k, v in (model_axes or {}).items()}).items(), *vary.items()]
-    axes = (*lists, *(_axis(raw, names.kind(name)) for name, raw in said))
+    axes = (*lists, *(_axis(raw, names.kind(name), free=free) for name, raw in said))
     unique([a.name for a in axes], "axis")
     _consistent(base, axes)
     if sample not in SAMPLINGS:
         raise UnknownName("sampling", sample, SAMPLINGS)
-    return _sampled(Space(base, axes), sample, points, seed)
+    return Space(base, axes, seed=seed) if free else _sampled(Space(base, axes), sample, points, seed)
 
 
 def _several(value: Any) -> list[Any]:
@@ -69,8 +72,8 @@ def _several(value: Any) -> list[Any]:
     return found
 
 
-def _axis(raw: Any, kind: Kind) -> Axis:
-    values = read(raw, kind)
+def _axis(raw: Any, kind: Kind, *, free: bool) -> Axis:
+    values = read(raw, replace(kind, outer=False) if free else kind)
     return Axis(kind.name, values, kind.unit, kind.outer or not _numbers(values))
 
 

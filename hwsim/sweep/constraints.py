@@ -68,6 +68,17 @@ class Constraint:
     """Metrics and axes that it needs."""
     test: Callable[[Mapping[str, Array]], Array]
     """From values by name to truth values."""
+    gap: Callable[[Mapping[str, Array]], Array] | None = None
+    """By what share the left side is over the limit on the right (negative: under it); None of other conditions."""
+
+    def excess(self, values: Mapping[str, Array]) -> np.ndarray:
+        """How far each point is from holding: 0 where it holds, the share over the limit of a comparison, 1 for other conditions."""
+        holds = np.asarray(self.mask(values))
+        if self.gap is None:
+            return np.where(holds, 0.0, 1.0)
+        with np.errstate(all="ignore"):
+            over = np.nan_to_num(np.asarray(self.gap(values), dtype=np.float64), nan=1e9, posinf=1e9)
+        return np.where(holds, 0.0, np.maximum(over, 1e-12))
 
     def mask(self, values: Mapping[str, Array]) -> Array:
         """Where it holds, shape of the values; false where one of them is not a number."""
@@ -118,6 +129,7 @@ class _Term:
     compute: Callable[[Mapping[str, Array]], Any]
     unit: str | None
     literal: str = ""
+    gap: Callable[[Mapping[str, Array]], Any] | None = None
 
 
 class _Reader:
@@ -140,7 +152,7 @@ class _Reader:
         for part in parts:
             self.used = []
             term = self._truth(part)
-            yield Constraint(self._shown(part), tuple(dict.fromkeys(self.used)), term.compute)
+            yield Constraint(self._shown(part), tuple(dict.fromkeys(self.used)), term.compute, term.gap)
 
     def _mark(self, found: re.Match[str]) -> str:
         name = f"_q{len(self.marks)}_"
@@ -242,7 +254,7 @@ class _Reader:
             found = [c(values) for c in computes]
             return _reduced(operator.and_, [t(a, b) for t, a, b in zip(tests, found, found[1:], strict=False)])  # pyright: ignore[reportOptionalCall]
 
-        return _Term(test, "bool")
+        return _Term(test, "bool", gap=_gap(node.ops, terms))
 
     def _check(self, node: ast.AST, left: _Term, right: _Term) -> None:
         """Refuse to compare what has different units; a plain number goes with all of them."""
@@ -253,6 +265,14 @@ class _Reader:
             return
         said = " with ".join(_unit_words(t.unit) for t in (left, right))
         raise InputError(f"constraint {self.whole!r}: {self._shown(node)!r} compares {said}; expected the same unit on both sides")
+
+
+def _gap(ops: list[ast.cmpop], terms: list[_Term]) -> Callable[[Mapping[str, Array]], Any] | None:
+    sign = {ast.Lt: 1.0, ast.LtE: 1.0, ast.Gt: -1.0, ast.GtE: -1.0}.get(type(ops[0]))
+    if len(ops) > 1 or sign is None or any(t.unit in ("text", "bool") for t in terms):
+        return None
+    left, right = (t.compute for t in terms)
+    return lambda values: sign * (left(values) - right(values)) / np.maximum(np.abs(right(values)), 1e-300)
 
 
 def _unit_words(unit: str | None) -> str:

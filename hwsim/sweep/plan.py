@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from hwsim.errors import HwsimError, InputError
-from hwsim.sweep.axes import Axis, Choices
+from hwsim.sweep.axes import Axis, Choices, Interval
 from hwsim.sweep.blocks import Block, Preparing
 from hwsim.sweep.constraints import Constraint, Objective, constraints, objectives, shown, unit_of
 from hwsim.sweep.pointwise import Evaluator, spread
@@ -37,6 +37,8 @@ class Plan:
     known: Mapping[str, str]
     """Metrics and axes to their units."""
     warnings: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    """Metrics that the caller adds."""
 
 
 def plan(
@@ -47,6 +49,7 @@ def plan(
     best: str = "latency",
     top: int = 10,
     probe: bool = True,
+    extra: Mapping[str, str] | None = None,
 ) -> Plan:
     """What is asked, checked.
 
@@ -55,15 +58,20 @@ def plan(
         pareto: objectives of the front, `latency,energy`; without them the one of `best`.
         best: metric of the best point and of the top list; `max:` before it where more is better.
         top: length of the list.
+        extra: metrics that the caller adds, and their units.
         probe: look at some points, and warn of conditions that hold nowhere among them.
 
     Raises:
         UnknownName: a metric that does not exist.
         InputError: a condition that cannot be read, or never holds whatever the metrics are; a network that cannot be built at all.
     """
-    block = first_block(space)
+    block = first_block(_numbered(space))
     inner = block.outer.inner
-    known = {**{name: unit_of(name) for name in metrics(block, inner.columns(0, 1))}, **{a.name: axis_unit(a) for a in space.axes}}
+    known = (
+        {name: unit_of(name) for name in metrics(block, inner.columns(0, 1))}
+        | {a.name: axis_unit(a) for a in space.axes}
+        | dict(extra or {})
+    )
     wanted = objectives(best, known=known)
     if len(wanted) != 1:
         raise InputError(f"best {best!r}; expected one metric, such as latency (several: --pareto)")
@@ -75,7 +83,15 @@ def plan(
     for o in (*front, *wanted):
         if known[o.metric] in ("text", "bool"):
             raise InputError(f"objective {o.text!r} is no number; expected a metric such as latency, energy, memory")
-    return Plan(space, asked, front, wanted[0], top, known, _probed(space, asked) if probe else ())
+    return Plan(space, asked, front, wanted[0], top, known, _probed(space, asked) if probe else (), tuple(extra or ()))
+
+
+def _numbered(space: Space) -> Space:
+    """The space with the ends of those ranges that have no steps, so that it has a first point."""
+    if space.sampling != "grid" or all(len(a.values) for a in space.axes):
+        return space
+    ends = {a.name: Choices((a.values.low, a.values.high)) for a in space.axes if isinstance(a.values, Interval)}
+    return replace(space, axes=tuple(replace(a, values=ends.get(a.name, a.values)) for a in space.axes))
 
 
 def axis_unit(axis: Axis) -> str:

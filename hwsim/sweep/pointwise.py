@@ -97,8 +97,11 @@ def _draw(rng: np.random.Generator, count: int, most: int) -> np.ndarray:
     return np.arange(count, dtype=np.int64) if count <= most else np.unique(rng.integers(0, count, most))
 
 
-def estimate(space: Space, index: int) -> Estimate:
+def estimate(space: Space, axes: Mapping[str, Any]) -> Estimate:
     """The whole estimate of one point, as `hwsim.estimate` gives it, with its layers and intervals.
+
+    Args:
+        axes: value of every axis, SI.
 
     Raises:
         InputError: the point cannot be built.
@@ -106,9 +109,8 @@ def estimate(space: Space, index: int) -> Estimate:
     from hwsim import api
     from hwsim.sweep.blocks import mapping_of
 
-    outer = space.block(index // space.inner_count)
-    values = {n: v.item() for n, v in ((n, v[0]) for n, v in outer.inner.at(np.array([index - outer.start])).items())}
-    base = outer.base
+    base = chosen(space.base, {a.name: axes[a.name] for a in space.outer_axes})
+    values = {a.name: axes[a.name] for a in space.inner_axes}
     device = {n.removeprefix("device."): v for n, v in values.items() if n.startswith("device.")}
     plain = {n.removeprefix("mapping."): _whole(v) for n, v in values.items() if n.startswith("mapping.") and not n.endswith("]")}
     layers = {n.removeprefix("mapping."): _whole(v) for n, v in values.items() if n.endswith("]")}

@@ -35,7 +35,7 @@ class DesignPoint:
         """The whole estimate: layers, what binds them, intervals."""
         from hwsim.sweep.pointwise import estimate
 
-        return estimate(self.space, self.index)
+        return estimate(self.space, self.axes)
 
     def __repr__(self) -> str:
         axes = ", ".join(f"{n}={v!r}" for n, v in self.axes.items())
@@ -51,6 +51,8 @@ class Designs:
     """Numbers in the space, `(points,)`."""
     metrics: Mapping[str, np.ndarray]
     """`(points,)` each, SI."""
+    drawn: Mapping[str, np.ndarray] | None = None
+    """Values of the axes of points that have no number in the space (of a search), `(points,)` each."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -70,11 +72,12 @@ class Designs:
     @cached_property
     def axes(self) -> Mapping[str, np.ndarray]:
         """Values of the axes, `(points,)` each."""
-        return self.space.at(self.index)
+        return self.space.at(self.index) if self.drawn is None else self.drawn
 
     def of(self, chosen: Any) -> Designs:
         """Some of them, by slice, mask or places."""
-        return Designs(self.space, self.index[chosen], {n: v[chosen] for n, v in self.metrics.items()})
+        drawn = None if self.drawn is None else {n: v[chosen] for n, v in self.drawn.items()}
+        return Designs(self.space, self.index[chosen], {n: v[chosen] for n, v in self.metrics.items()}, drawn)
 
     def to_pandas(self) -> Any:
         """A pandas DataFrame: axes, then metrics, in SI; its index is the number of the point.
@@ -129,6 +132,13 @@ class Result:
         """Points that no other one beats in all objectives."""
         return self._designs(self.raw.pareto())
 
+    def cloud(self, count: int) -> tuple[Designs, int]:
+        """Up to `count` points drawn evenly, of them those that satisfy the conditions, and how many do not."""
+        from hwsim.sweep.pointwise import Evaluator, spread
+
+        index = spread(self.space, count, most_blocks=128)
+        return kept(self.plan, index, Evaluator(self.space).at(index))
+
     def _objective(self, metric: str | None) -> Objective:
         return self.plan.best if metric is None else objectives(metric, known=self.plan.known)[0]
 
@@ -157,6 +167,20 @@ class Result:
         if path is not None:
             Path(path).write_text(page, encoding="utf-8")
         return page
+
+
+def kept(plan: Plan, index: np.ndarray, columns: Mapping[str, np.ndarray]) -> tuple[Designs, int]:
+    """Points that satisfy the conditions of a plan, and how many do not.
+
+    Args:
+        columns: axes and metrics, `(points,)` each.
+    """
+    good = np.isfinite(columns[plan.best.metric])
+    for c in plan.constraints:
+        good = good & c.mask(columns)
+    axes = {a.name for a in plan.space.axes}
+    metrics = {n: v[good] for n, v in columns.items() if n not in axes}
+    return Designs(plan.space, index[good], metrics, {n: columns[n][good] for n in axes}), int(np.sum(~good))
 
 
 def _plain(value: Any) -> Any:

@@ -80,7 +80,7 @@ def sobol(space: Space, metrics: Sequence[str], *, samples: int = 256, seed: int
 
     def costs(units: np.ndarray) -> np.ndarray:
         found = evaluator(_columns(space, axes, units))
-        return np.stack([_finite(found[m], m) for m in metrics])
+        return np.stack([_finite(found.get(m), m) for m in metrics])
 
     spans = np.ptp(costs(np.random.default_rng(seed).random((len(axes), 256))), axis=1)
     kept = [i for i, span in enumerate(spans) if span > 0]
@@ -98,7 +98,9 @@ def _columns(space: Space, axes: Sequence[Axis], units: np.ndarray) -> dict[str,
     return {a.name: drawn.get(a.name, a.values.take(np.zeros(count, dtype=np.int64)) if len(a.values) else None) for a in space.axes}  # pyright: ignore[reportReturnType]
 
 
-def _finite(values: np.ndarray, metric: str) -> np.ndarray:
+def _finite(values: np.ndarray | None, metric: str) -> np.ndarray:
+    if values is None:
+        raise InputError(f"{metric} does not follow from the axes alone, so its variance cannot be shared out")
     if not np.all(np.isfinite(values)):
         raise InputError(f"{metric} is not a number at some points, so its variance cannot be shared out")
     return values
@@ -117,7 +119,7 @@ def swings(space: Space, at: Mapping[str, Any], metric: str, *, most: int = 17) 
         values = _tried(axis, most)
         columns = {n: _column(v, len(values)) for n, v in at.items()}
         costs = evaluator({**columns, axis.name: values})
-        if np.any(np.isfinite(costs[metric])):
+        if metric in costs and np.any(np.isfinite(costs[metric])):
             found.append(Swing(axis.name, values, costs[metric]))
     return tuple(sorted(found, key=lambda s: s.low - s.high))
 

@@ -54,8 +54,11 @@ class Spec:
     """Metric of the best point and of the top list."""
     top: int = 10
 
-    def space(self) -> Space:
+    def space(self, *, free: bool = False) -> Space:
         """The design points.
+
+        Args:
+            free: for a search.
 
         Raises:
             InputError: what `build.space` refuses.
@@ -75,6 +78,7 @@ class Spec:
             sample=self.sample,
             points=self.points,
             seed=self.seed,
+            free=free,
         )
 
     def to_dict(self) -> dict[str, Any]:
