@@ -158,3 +158,61 @@ def test_impossible_kernels_are_refused(options: dict, message: str) -> None:
     with pytest.raises(InputError) as error:
         ShareConvolutions(**options)(block())
     assert str(error.value) == message
+
+
+def run(graph: Graph, values: dict) -> dict:
+    """Values of all tensors of a small graph."""
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    for node in graph.nodes:
+        x, *more = (values[name] for name in node.inputs)
+        a = node.attrs
+        if node.kind == "conv":
+            (top, bottom), (left, right) = a["padding"] if not isinstance(a["padding"], int) else ((a["padding"],) * 2,) * 2
+            y = functional.conv2d(functional.pad(x, (left, right, top, bottom)), *more, groups=a["groups"])
+        elif node.kind == "pad":
+            y = functional.pad(x, [n for pair in reversed(a["pads"]) for n in pair])
+        elif node.kind == "slice":
+            y = x[tuple(slice(n) for n in a["shape"])]
+        elif node.kind == "attention":
+            y = torch.softmax(x @ more[0].transpose(-1, -2), dim=-1) @ more[1]
+        else:
+            y = {
+                "reshape": lambda t, a=a: t.reshape(a["shape"]),
+                "transpose": lambda t, a=a: t.permute(*a["perm"]),
+                "softmax": lambda t, a=a: torch.softmax(t, dim=a["axis"]),
+                "linear": functional.linear,
+                "elementwise": torch.add,
+            }[node.kind](x, *more)
+        assert tuple(y.shape) == graph.tensors[node.outputs[0]].shape
+        values[node.outputs[0]] = y
+    return values
+
+
+@pytest.mark.parametrize("size", [16, 10])
+def test_products_of_attention_are_the_same_numbers(size: int) -> None:
+    torch = pytest.importorskip("torch")
+    b = GraphBuilder("attention", batch=2, source="test")
+    shapes = ((2, 3, 5, size), (2, 3, 7, size), (2, 3, 7, size - 1))
+    graph = b.finish([b.add("attention", [b.input(name, shape) for name, shape in zip("qkv", shapes, strict=True)])])
+    changed = ShareConvolutions(products=True)(graph)
+    assert [n.kind for n in changed.nodes if n.kind in ("conv", "softmax", "attention")] == ["conv", "softmax", "conv"]
+    values = {name: torch.randn(shape, dtype=torch.float64) for name, shape in zip("qkv", shapes, strict=True)}
+    expected, found = (run(g, dict(values))[g.outputs[0]] for g in (graph, changed))
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_linear_layer_as_a_convolution_gives_the_same_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    graph = block()
+    changed = ShareConvolutions()(graph)
+    values = {t.name: torch.randn(t.shape, dtype=torch.float64) for t in graph.tensors.values() if t.role in ("input", "weight")}
+    expected, found = (run(g, dict(values))[g.outputs[0]] for g in (graph, changed))
+    torch.testing.assert_close(found, expected)
+
+
+def test_same_padding_keeps_shapes_and_runs() -> None:
+    torch = pytest.importorskip("torch")
+    changed = ShareConvolutions(padding="same", kernel_size=4)(block(width=12, out=20))
+    values = {t.name: torch.randn(t.shape, dtype=torch.float64) for t in changed.tensors.values() if t.role in ("input", "weight")}
+    assert run(changed, values)[changed.outputs[0]].shape == (2, 5, 20)
