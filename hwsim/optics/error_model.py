@@ -13,13 +13,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 from hwsim import shelf
 from hwsim.arrays import Array, as_array, namespace
 from hwsim.errors import UnknownName
 from hwsim.optics.bench import DETECTIONS, PASSES
 
-SHARES = 24
+SHARES = 12
 NODES = tuple(NormalDist().inv_cdf((i + 0.5) / SHARES) for i in range(SHARES))
 """Middles of equal shares of a normal distribution."""
 TERMS: Mapping[str, Mapping[str, float]] = {
@@ -33,11 +34,24 @@ TERMS: Mapping[str, Mapping[str, float]] = {
         "dark": 0.1,
         "few": 1.0,
         "few_power": 1.5,
-        "border": 0.1,
-        "common": 0.1,
+        "border": 3.0,
+        "common": 0.01,
         "peak": 1.0,
+        "taps_power": 0.0,
+        "side_power": 0.0,
     },
-    "intensity": {"common": 0.1, "input": 1.0, "amplitude": 1.0, "phase": 1.0, "stray": 1.0, "camera": 1.0, "shot": 1.0, "peak": 1.0},
+    "intensity": {
+        "input": 1.0,
+        "amplitude": 1.0,
+        "phase": 1.0,
+        "stray": 1.0,
+        "camera": 1.0,
+        "shot": 1.0,
+        "common": 0.01,
+        "peak": 1.0,
+        "taps_power": 0.0,
+        "side_power": 0.0,
+    },
 }
 """Factors of the terms before a fit: about what the statistics say by themselves."""
 
@@ -112,21 +126,28 @@ def relative_error(
     if signs not in STATISTICS:
         raise UnknownName("way of showing signs", signs, STATISTICS)
     xp = namespace(input_bits, mask_bits, camera_bits, photons, read_noise_e, full_well_e, kernel, size, channels)
+    kernel, size, channels, photons, full_well_e = (_real(xp, v) for v in (kernel, size, channels, photons, full_well_e))
+    input_bits, mask_bits, camera_bits = (_real(xp, v) for v in (input_bits, mask_bits, camera_bits))
     at = STATISTICS[signs]
     own = fitted_constants(detection, signs) if constants is None else constants
     frame = _Frame(xp, at, kernel, size, own["peak"])
-    electrons = xp.where(as_array(xp, full_well_e) > 0, xp.minimum(as_array(xp, photons), as_array(xp, full_well_e)), photons)
+    electrons = xp.where(full_well_e > 0, xp.minimum(photons, full_well_e), photons)
     steps = _Noise(
-        converter=own["camera"] / (xp.exp2(as_array(xp, camera_bits)) - 1) ** 2 / 12,
+        converter=own["camera"] / (xp.exp2(camera_bits) - 1) ** 2 / 12,
         read=as_array(xp, (read_noise_e / electrons) ** 2),
-        shot=own["shot"] * xp.where(as_array(xp, photons) > 1e300, 0.0, 1 / electrons),
+        shot=own["shot"] * xp.where(photons > 1e300, 0.0, 1 / electrons),
     )
     camera = _roots(frame, steps, own) if detection == "coherent" else _intensities(frame, steps)
     mask = _mask_coherent if detection == "coherent" else _mask_incoherent
-    shown = own["input"] * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (xp.exp2(as_array(xp, input_bits)) - 1) ** 2 / 12
-    wrong = PASSES[signs] * (mask(frame, as_array(xp, mask_bits), own) + frame.peak**2 * camera)
+    shown = own["input"] * frame.covered * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (xp.exp2(input_bits) - 1) ** 2 / 12
+    wrong = PASSES[signs] * (mask(frame, mask_bits, own) + frame.peak**2 * camera)
     each = shown + wrong * (1 + own["common"] * (channels - 1))
     return xp.sqrt(channels * each / _signal(frame, channels))
+
+
+def _real(xp: Any, value: Array) -> Array:
+    """A plain number as a floating-point array; arrays and traced columns stay what they are."""
+    return as_array(xp, float(value)) if isinstance(value, int | float) else value
 
 
 PASSES_OF_KERNEL = {"unsigned": 1, "kernel": 2, "both": 2}
@@ -151,25 +172,34 @@ class _Noise:
 class _Frame:
     """Amplitude (or, without coherence, intensity) in one frame."""
 
-    def __init__(self, xp: object, at: Statistics, kernel: Array, size: Array, peak: float) -> None:
+    def __init__(self, xp: Any, at: Statistics, kernel: Array, size: Array, peak: float) -> None:
         self.xp, self.at = xp, at
-        self.taps = as_array(xp, kernel) ** 2.0  # pyright: ignore[reportAttributeAccessIssue]
+        self.taps = kernel**2.0
         self.side = size + kernel - 1
         self.fill = (size / self.side) ** 2
+        self.covered, self.covered_square = _coverage(kernel, size)
         sums = self.taps**2 * at.kernel_mean**2 + self.taps * (at.kernel_square - at.kernel_mean**2)
         self.mean = at.image_mean * sums**0.5
         self.spread = (self.taps * at.kernel_square * (at.image_square - at.image_mean**2)) ** 0.5
-        pixels = 2 * xp.log(as_array(xp, size) ** 2.0)  # pyright: ignore[reportAttributeAccessIssue]
+        pixels = 2 * xp.log(size**2.0)
         bounded = (sums**0.5 * (1 - at.image_mean) / self.spread) ** 2
         self.peak = self.mean + peak * (1 / (1 / bounded**2 + 1 / pixels**2)) ** 0.25 * self.spread
-        self.lit = xp.maximum(self.taps * at.kernel_lit_frac, xp.ones_like(self.taps))  # pyright: ignore[reportAttributeAccessIssue]
+        self.lit = xp.maximum(self.taps * at.kernel_lit_frac, xp.ones_like(self.taps))
 
 
 def _signal(frame: _Frame, channels: Array) -> Array:
     """Mean square of the exact result."""
     at = frame.at
     mean = channels * frame.taps * at.signal_mean
-    return mean**2 + channels * frame.taps * (at.signal_square - at.signal_mean**2)
+    return frame.covered_square * mean**2 + channels * frame.covered * frame.taps * (at.signal_square - at.signal_mean**2)
+
+
+def _coverage(kernel: Array, size: Array) -> tuple[Array, Array]:
+    """Mean share of the taps that lie on the image where its border is padded with half a kernel, and the mean of its square."""
+    half = (kernel - 1) / 2
+    lost = half * (half + 1) / kernel
+    lost_square = 2 * lost - half * (half + 1) * (2 * half + 1) / (3 * kernel**2)
+    return (1 - lost / size) ** 2, (1 - lost_square / size) ** 2
 
 
 def _roots(frame: _Frame, noise: _Noise, factor: Mapping[str, float]) -> Array:
@@ -183,8 +213,8 @@ def _roots(frame: _Frame, noise: _Noise, factor: Mapping[str, float]) -> Array:
         variance = noise.dark + noise.shot * light
         total = total + variance / (light + dark * variance**0.5) / 4
     least = (dark * noise.dark**0.5) ** 0.5 + 1e-12
-    even = noise.dark / least * xp.atan(1 / least) / 4 + noise.shot / 4  # pyright: ignore[reportAttributeAccessIssue]
-    few = factor["few"] * frame.lit ** -factor["few_power"] + factor["border"] * (1 - frame.fill)
+    even = noise.dark / least * xp.atan(1 / least) / 4 + noise.shot / 4
+    few = factor["few"] * frame.lit ** -factor["few_power"] * (1 + factor["border"] * (1 - frame.fill))
     share = few / (1 + few)
     nothing = frame.at.image_dark_frac**frame.lit
     clipped = noise.read / (noise.dark + 1e-30) ** 0.5 * HALF_NORMAL
@@ -194,7 +224,7 @@ def _roots(frame: _Frame, noise: _Noise, factor: Mapping[str, float]) -> Array:
 def _intensities(frame: _Frame, noise: _Noise) -> Array:
     """Mean variance of a noisy intensity; a pixel without light reads 0 unless there is read noise, of which half is cut off."""
     nothing = frame.at.image_dark_frac**frame.lit
-    return (1 - nothing) * noise.converter + (1 - nothing / 2) * noise.read + noise.shot * frame.mean / frame.peak
+    return (1 - nothing) * noise.converter + (1 - nothing / 2) * noise.read + noise.shot * frame.covered * frame.mean / frame.peak
 
 
 HALF_NORMAL = 1 / math.sqrt(2 * math.pi)
@@ -202,24 +232,28 @@ HALF_NORMAL = 1 / math.sqrt(2 * math.pi)
 
 
 def _depth(frame: _Frame, mask_bits: Array, *, top: Array, square: Array, factor: Mapping[str, float]) -> Array:
-    """Mean square error of a spectrum whose largest value is `top`; one tap has a flat spectrum, which is shown without error."""
-    amplitude = factor["amplitude"] * top**2 / (frame.xp.exp2(mask_bits) - 1) ** 2 / 12  # pyright: ignore[reportAttributeAccessIssue]
-    phase = factor["phase"] * square * (2 * math.pi / frame.xp.exp2(mask_bits)) ** 2 / 12  # pyright: ignore[reportAttributeAccessIssue]
-    return (amplitude + phase) * (1 - 1 / frame.taps)
+    """Mean square error of a spectrum whose largest value is `top` and whose mean square beside that is `square`.
+
+    An amplitude that no step reaches is lost as a whole, which bounds its error; one tap has a flat spectrum, shown without error.
+    """
+    amplitude = factor["amplitude"] * top**2 / (frame.xp.exp2(mask_bits) - 1) ** 2 / 12
+    phase = factor["phase"] * square * (2 * math.pi / frame.xp.exp2(mask_bits)) ** 2 / 12
+    powers = frame.taps ** factor["taps_power"] * (frame.side / 32) ** factor["side_power"]
+    return (amplitude * square / (amplitude + square) + phase) * (1 - 1 / frame.taps) * powers
 
 
 def _mask_coherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> Array:
-    """Noise of the spectrum on the varying part of the image, and, where the image ends, phase errors on its mean."""
+    """Noise of the spectrum on the varying part of the image, and, where the image ends, on its mean."""
     at, top = frame.at, frame.taps * frame.at.kernel_mean
-    wrong = _depth(frame, mask_bits, top=top, square=frame.taps * at.kernel_square, factor=factor)
-    low = _depth(frame, mask_bits, top=0.0, square=top**2, factor={"amplitude": 0.0, "phase": factor["edge"]})
-    return wrong * frame.fill * (at.image_square - at.image_mean**2) + low * (1 - frame.fill) * at.image_mean**2
+    wrong = _depth(frame, mask_bits, top=top, square=frame.taps * (at.kernel_square - at.kernel_mean**2), factor=factor)
+    seen = at.image_square - at.image_mean**2 + factor["edge"] * (1 - frame.fill) * at.image_mean**2
+    return wrong * frame.fill * seen
 
 
 def _mask_incoherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> Array:
     """The point spread |h + d|^2 is wrong where there are taps (2 h d), and everywhere by the stray light d^2."""
     at = frame.at
-    wrong = _depth(frame, mask_bits, top=frame.taps * at.root_mean, square=frame.taps * at.kernel_mean, factor=factor)
+    wrong = _depth(frame, mask_bits, top=frame.taps * at.root_mean, square=frame.taps * (at.kernel_mean - at.root_mean**2), factor=factor)
     crossed = 4 * frame.taps * at.kernel_mean * wrong / frame.side**2 * at.image_square
     stray = factor["stray"] * (wrong * frame.fill * at.image_mean) ** 2
     return crossed + stray

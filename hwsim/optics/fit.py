@@ -103,15 +103,17 @@ def _fitted(listed: Sequence[Case], errors: np.ndarray, kind: str) -> dict[str, 
     from scipy.optimize import least_squares
 
     start = TERMS[kind.partition(".")[0]]
+    powers = np.array([name.endswith("_power") for name in start])
 
-    def named(logs: np.ndarray) -> dict[str, float]:
-        return {name: float(np.exp(v)) for name, v in zip(start, logs, strict=True)}
+    def named(values: np.ndarray) -> dict[str, float]:
+        return {name: float(v) for name, v in zip(start, np.where(powers, values, np.exp(values)), strict=True)}
 
-    def miss(logs: np.ndarray) -> np.ndarray:
-        log = np.log(predicted(listed, {kind: named(logs)}) / errors)
+    def miss(values: np.ndarray) -> np.ndarray:
+        log = np.log(predicted(listed, {kind: named(values)}) / errors)
         return log * np.abs(log) ** 0.5
 
-    first = np.log(list(start.values()))
+    given = np.array(list(start.values()))
+    first = np.where(powers, given, np.log(np.where(powers, 1.0, given)))
     return named(least_squares(miss, first, bounds=(first - 3, first + 3)).x)
 
 

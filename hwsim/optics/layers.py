@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from hwsim.errors import InputError, UnknownName
 from hwsim.graph import Graph, Node
 from hwsim.optics.bench import Bench
+from hwsim.optics.error_model import relative_error
 from hwsim.optics.geometry import shown
 from hwsim.optics.measures import effective_bits, relative_rms, snr_db
 from hwsim.optics.simulation import convolve, frame_count, ideal
@@ -49,6 +51,21 @@ class LayerError:
     def snr_db(self) -> float:
         """Ratio of signal to error, decibels."""
         return float(snr_db(self.error)) if self.error > 0 else float("inf")
+
+    def closed_form(self, bench: Bench) -> float:
+        """The same error by the fitted closed form, which knows neither crosstalk nor misalignment; nan where the image is not known."""
+        if not self.image:
+            return float("nan")
+        fields = ("input_bits", "mask_bits", "camera_bits", "photons", "read_noise_e", "full_well_e", "detection")
+        return float(
+            relative_error(
+                **{name: getattr(bench, name) for name in fields},
+                kernel=(self.kernel[2] * self.kernel[3]) ** 0.5,
+                size=(self.image[0] * self.image[1]) ** 0.5,
+                channels=self.kernel[1],
+                signs=self.signs,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -256,3 +273,38 @@ def simulate_layers(
         tell(f"{layer.path}: {layer.kernel[1] * layer.groups} -> {layer.kernel[0]}, {shown(layer.kernel[2:])} on {shown(layer.image)}")
         own = replace(bench, seed=bench.seed + 1000 * i)
         yield simulate_layer(layer, own, kernels=(weights or {}).get(layer.weight), **options)
+
+
+def network_layers(
+    model: Any, *, dims: Mapping[str, int] | None = None, only: Sequence[str] = ()
+) -> tuple[list[ConvLayer], list[str], dict[str, np.ndarray]]:
+    """The convolutions of a network or of a written layer, those that stay in electronics, and the weights of an ONNX file.
+
+    Args:
+        only: parts of paths; layers with none of them are left out.
+
+    Raises:
+        InputError: nothing reads the model, or it has no such convolution.
+    """
+    from hwsim import api
+
+    if isinstance(model, str) and is_written(model):
+        return [written_layer(model)], [], {}
+    graph = api.load(model, dims=dims)
+    layers, left = conv_layers(graph)
+    chosen = [layer for layer in layers if not only or any(text in layer.path for text in only)]
+    if not chosen:
+        what = f"{len(layers)} 2-d convolutions, none with {' or '.join(map(repr, only))} in its path" if only else "no 2-d convolution"
+        raise InputError(f"{graph.name}: found {what}; expected at least one to simulate")
+    return chosen, left, onnx_weights(model, names={layer.weight for layer in chosen})
+
+
+def onnx_weights(model: Any, *, names: set[str]) -> dict[str, np.ndarray]:
+    """Initial values of an ONNX file by name; nothing for other models."""
+    if not (isinstance(model, str | Path) and str(model).endswith(".onnx")):
+        return {}
+    import onnx
+    from onnx import numpy_helper
+
+    listed = onnx.load(str(model)).graph.initializer
+    return {item.name: numpy_helper.to_array(item).astype(np.float32) for item in listed if item.name in names}
