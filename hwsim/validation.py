@@ -331,8 +331,7 @@ def _write_domains(suite_name: str, found: Mapping[str, Any]) -> None:
 
     from hwsim import shelf
 
-    prefix = suite_name.partition("-")[0]
-    family = {"neuro": "neuromorphic"}.get(prefix, prefix)
+    family = suite_name.partition("-")[0]
     if not (shelf.checkout("targets") / family).is_dir():
         return
     path = shelf.checkout("targets") / family / "fitted" / "validation.yaml"
