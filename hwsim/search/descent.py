@@ -54,17 +54,21 @@ class Differentiable:
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Metrics, 0-d tensors each, from the axes, 0-d tensors of float64 in SI."""
-        from hwsim.sweep.backend_compiled import evaluated
         from hwsim.sweep.nodes import reachable
+        from hwsim.sweep.operations import apply
 
-        outputs = self.outputs
-        columns = {name: value.reshape(1, 1) for name, value in values.items()}
-
-        def constant(node: Any, rank: int) -> Any:
-            return self.torch.as_tensor(node.value.reshape(-1, *[1] * rank))
-
-        found = evaluated(self.torch, reachable(outputs.values()), outputs, columns, constant)
-        return {name: value.reshape(()) for name, value in zip(outputs, found, strict=True)}
+        torch, found = self.torch, {}
+        for node in reachable(self.outputs.values()):
+            if node.value is not None:
+                found[node.number] = torch.as_tensor(node.value.reshape(-1, 1))
+            elif node.op == "column":
+                found[node.number] = values[node.param].reshape(1, 1)
+            else:
+                made = apply(node.op, [found[a.number] for a in node.args], node.param, node.width, xp=torch)
+                if made.requires_grad:
+                    made.register_hook(_masked)
+                found[node.number] = made
+        return {name: found[node.number].reshape(()) for name, node in self.outputs.items()}
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -90,6 +94,11 @@ class Differentiable:
             return dict.fromkeys(at, 0.0)
         grads = self.torch.autograd.grad(found, list(values.values()), allow_unused=True)
         return {n: 0.0 if g is None else float(g) for n, g in zip(values, grads, strict=True)}
+
+
+def _masked(gradient: Any) -> Any:
+    """Gradients of a branch that `where` leaves out are 0 times infinity, which is nothing."""
+    return gradient.nan_to_num(nan=0.0, posinf=float("inf"), neginf=float("-inf"))
 
 
 def _block(space: Space) -> Block:
@@ -129,13 +138,13 @@ def descend(
         values = {n: _value(torch, ranges[n], u) for n, u in units.items()}
         metrics = model(values)
         found = goal({**metrics, **values})
-        history.append(float(found))
+        history.append(found.item())
         if not np.isfinite(history[-1]):
             raise InputError(
                 f"the objective is {history[-1]} at {', '.join(f'{n}={float(v):g}' for n, v in values.items())}; expected a number"
             )
         if best is None or history[-1] < best[0]:
-            best = history[-1], {n: float(v) for n, v in values.items()}, {n: float(v) for n, v in metrics.items()}
+            best = history[-1], {n: v.item() for n, v in values.items()}, {n: v.item() for n, v in metrics.items()}
         optimiser.zero_grad()
         if found.grad_fn is None:
             break
