@@ -89,10 +89,11 @@ class NeuroTarget:
     def highlights(self, cost: Cost, *, mapping: NeuroMapping) -> Mapping[str, str]:
         """Timesteps and event energy, among the totals of a report."""
         extra = {name: float(value) for name, value in cost.extra.items()}
-        parts = ", ".join(f"{n} {format_si(extra[f'{n}_j'], 'J')}" for n in ("soma", "synapse", "network"))
+        parts = {name: extra[f"{name}_j"] for name in ("soma", "synapse", "network")}
+        words = ", ".join(f"{name} {format_si(value, 'J') if value else 'not published'}" for name, value in parts.items())
         return {
             "Timesteps": f"{extra['timesteps']:,.0f}, {format_si(extra['timestep_s'], 's')} each",
-            "Event energy": f"{format_si(extra['soma_j'] + extra['synapse_j'] + extra['network_j'], 'J')} ({parts})",
+            "Event energy": f"{format_si(sum(parts.values()), 'J')} ({words})" if any(parts.values()) else "not published",
         }
 
     def verdict(self, program: Program, cost: Cost, *, device: NeuroDevice, mapping: NeuroMapping) -> Verdict:
