@@ -25,75 +25,15 @@ INFIX = {
     **{"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<="},
     **{"equal": "==", "not_equal": "!=", "logical_and": "&", "logical_or": "|"},
 }
-HEAD = """
-#include <cmath>
-#include <cstring>
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-typedef double V __attribute__((vector_size(64)));
-typedef double U __attribute__((vector_size(64), aligned(8)));
-typedef long long M __attribute__((vector_size(64)));
-#define EACH(name, f) static inline V v_##name(V a) { V r; for (int i = 0; i < 8; i++) r[i] = f(a[i]); return r; }
-static inline V all(double x) { return V{} + x; }
-#if defined(__AVX512F__)
-static inline V v_maximum(V a, V b) { return (V)_mm512_max_pd((__m512d)a, (__m512d)b); }
-static inline V v_minimum(V a, V b) { return (V)_mm512_min_pd((__m512d)a, (__m512d)b); }
-static inline V v_ceil(V a) { return (V)_mm512_roundscale_pd((__m512d)a, 10); }
-static inline V v_floor(V a) { return (V)_mm512_roundscale_pd((__m512d)a, 9); }
-static inline V v_trunc(V a) { return (V)_mm512_roundscale_pd((__m512d)a, 11); }
-static inline V v_rint(V a) { return (V)_mm512_roundscale_pd((__m512d)a, 8); }
-static inline V v_sqrt(V a) { return (V)_mm512_sqrt_pd((__m512d)a); }
-static inline V v_absolute(V a) { return (V)_mm512_abs_pd((__m512d)a); }
-#else
-static inline V v_maximum(V a, V b) { return a > b ? a : b; }
-static inline V v_minimum(V a, V b) { return a < b ? a : b; }
-EACH(ceil, std::ceil) EACH(floor, std::floor) EACH(trunc, std::trunc) EACH(rint, std::nearbyint) EACH(sqrt, std::sqrt)
-static inline V v_absolute(V a) { return a < 0 ? -a : a; }
-#endif
-#if defined(__AVX512F__)
-/* log2: x = m 2^e with m in [0.75, 1.5), then the series of 2 atanh((m - 1) / (m + 1)); exact at powers of two. */
-static inline __attribute__((always_inline)) V v_log2(V x) {
-  V m = (V)_mm512_getmant_pd((__m512d)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
-  V e = (V)_mm512_getexp_pd((__m512d)x) + (m < 1 ? all(1) : all(0)), t = (m - 1) / (m + 1), s = t * t, r = all(0.15186263588304877);
-  r = r * s + 0.16972882833987804; r = r * s + 0.19235933878519512; r = r * s + 0.22195308321368667; r = r * s + 0.2623081892525388; r = r * s + 0.3205988979753252;
-  r = r * s + 0.4121985831111324; r = r * s + 0.5770780163555853; r = r * s + 0.9617966939259756; r = r * s + 2.8853900817779268;
-  return e + r * t; }
-static inline __attribute__((always_inline)) V v_exp2(V y) {
-  y = v_maximum(all(-1080), v_minimum(all(1080), y));
-  V n = v_rint(y), z = (y - n) * 0.6931471805599453, r = all(2.08767569878681e-09);
-  r = r * z + 2.505210838544172e-08; r = r * z + 2.755731922398589e-07; r = r * z + 2.7557319223985893e-06; r = r * z + 2.48015873015873e-05; r = r * z + 0.0001984126984126984; r = r * z + 0.001388888888888889;
-  r = r * z + 0.008333333333333333; r = r * z + 0.041666666666666664; r = r * z + 0.16666666666666666; r = r * z + 0.5; r = r * z + 1.0; r = r * z + 1.0;
-  return (V)_mm512_scalef_pd((__m512d)r, (__m512d)n); }
-static inline V v_power(V a, V b) { return v_exp2(b * v_log2(a)); }
-#else
-EACH(exp2, std::exp2) EACH(log2, std::log2)
-static inline V v_power(V a, V b) { V r; for (int i = 0; i < 8; i++) r[i] = std::pow(a[i], b[i]); return r; }
-#endif
-EACH(exp, std::exp) EACH(log, std::log)
-EACH(expm1, std::expm1) EACH(log10, std::log10) EACH(log1p, std::log1p) EACH(tanh, std::tanh)
-EACH(sin, std::sin) EACH(cos, std::cos)
-static inline V v_square(V a) { return a * a; }
-static inline V v_negative(V a) { return -a; }
-static inline V v_sign(V a) { return (a > 0 ? all(1) : all(0)) - (a < 0 ? all(1) : all(0)); }
-static inline V v_remainder(V a, V b) { return a - b * v_floor(a / b); }
-static inline V v_lookup(V a, const double* t, long n) {
-  V r; for (int i = 0; i < 8; i++) { long k = (long)a[i]; r[i] = t[k < 0 ? 0 : k >= n ? n - 1 : k]; } return r; }
-static inline long place(double x, const double* t, long n, bool right) {
-  long low = 0; while (n > 0) { long half = n / 2; bool up = right ? t[low + half] <= x : t[low + half] < x;
-    low = up ? low + half + 1 : low; n = up ? n - half - 1 : half; } return low; }
-static inline V v_search(V a, const double* t, long n, bool right) { V r; for (int i = 0; i < 8; i++) r[i] = place(a[i], t, n, right); return r; }
-static inline V v_interpolate(V a, const double* x, const double* y, long n) {
-  V r; for (int i = 0; i < 8; i++) { long k = place(a[i], x, n, false);
-    r[i] = k <= 0 ? y[0] : k >= n ? y[n - 1] : y[k - 1] + (a[i] - x[k - 1]) * (y[k] - y[k - 1]) / (x[k] - x[k - 1]); } return r; }
-"""
-"""Vector operations; the names are numpy's."""
+LANES_HEADER = Path(__file__).with_name("lanes.h")
+"""Vector operations."""
 
 
 def source(outputs: Sequence[Node], slow: Sequence[str], fast: Sequence[str]) -> str:
     """C++ of `kernel(slow count, fast count, slow columns, fast columns, outputs)`; all nodes have width 1.
 
-    Slow columns are stored `(slow, columns)`, fast ones `(columns, fast)`, outputs `(outputs, slow, fast)`; the fast count is whole vectors.
+    Slow columns are stored `(slow, columns)`, fast ones `(columns, fast)`, outputs `(outputs, slow, fast)`; the fast
+    count is whole vectors.
     """
     places = {name: f"all(q[{i}])" for i, name in enumerate(slow)}
     places |= {name: f"*(const U*)(x + {i} * fast + f)" for i, name in enumerate(fast)}
@@ -102,10 +42,10 @@ def source(outputs: Sequence[Node], slow: Sequence[str], fast: Sequence[str]) ->
     stores = [f"  *(U*)(y + ({i} * slow + s) * fast + f) = {_number(node)};" for i, node in enumerate(outputs)]
     head = 'extern "C" void kernel(long slow, long fast, const double* q, const double* x, double* y) {'
     loops = [f" for (long s = 0; s < slow; s++, q += {len(slow)})", " for (long f = 0; f < fast; f += 8) {"]
-    return "\n".join([HEAD, *tables, head, *loops, *lines, *stores, " }\n}\n"])
+    return "\n".join([LANES_HEADER.read_text(encoding="utf-8"), *tables, head, *loops, *lines, *stores, " }\n}\n"])
 
 
-def _term(node: Node, places: Mapping[str, int], tables: list[str]) -> str:
+def _term(node: Node, places: Mapping[str, str], tables: list[str]) -> str:
     if node.op == "column":
         return places[node.param]
     if node.op == "where":

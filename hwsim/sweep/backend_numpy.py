@@ -229,7 +229,14 @@ def _lookup(values: list[Any], param: Any, *, out: np.ndarray) -> None:
 
 
 WRITERS: dict[str, Callable[..., None]] = {
-    **{"where": _where, "sum": _sum, "max": _max, "min": _min, "dot": _dot, "float": lambda values, param, out: _copied(values[0], out=out)},
+    **{
+        "where": _where,
+        "sum": _sum,
+        "max": _max,
+        "min": _min,
+        "dot": _dot,
+        "float": lambda values, param, out: _copied(values[0], out=out),
+    },
     "lookup": _lookup,
 }
 """What is written in place; the rest is made and copied."""

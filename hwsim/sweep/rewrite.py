@@ -89,9 +89,9 @@ class _Rewriter:
         parts: list[Node] = []
         constant = f.constant
         for kind in range(3):
-            sides = [[n for n in side if self._kind(n) == kind] for side in f.narrow]
+            above, under = ([n for n in side if self._kind(n) == kind] for side in f.narrow)
             scalar = constant if constant.size == 1 else np.ones(1)
-            narrow = self._ratio(*sides, scalar)
+            narrow = self._ratio(above, under, scalar)
             if narrow is not None and constant.size == 1:
                 constant = np.ones(1)
             wide = [n for n in f.wide[0] if self._kind(n) == kind]
@@ -140,7 +140,11 @@ class _Rewriter:
 
     def _dot(self, node: Node, weights: np.ndarray) -> Node:
         if node.value is not None or node.width == 1:
-            return self.graph.make("multiply", node, self.graph.constant(float(weights.sum()))) if node.width == 1 else self._folded(node, weights)
+            return (
+                self.graph.make("multiply", node, self.graph.constant(float(weights.sum())))
+                if node.width == 1
+                else self._folded(node, weights)
+            )
         return self.graph.make("dot", node, param=np.ascontiguousarray(weights), width=1)
 
     def _folded(self, node: Node, weights: np.ndarray) -> Node:

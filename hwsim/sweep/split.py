@@ -15,7 +15,17 @@ from hwsim.sweep.nodes import Graph, Node, reachable
 
 LEAST_FAST, MOST_FAST = 16, 4096
 """Fast combinations: enough to pay for a slow one, few enough to stay in the cache."""
-WEIGHTS = {"divide": 3.0, "sqrt": 4.0, "power": 15.0, "exp": 8.0, "log": 8.0, "log2": 8.0, "search": 20.0, "lookup": 3.0, "interpolate": 20.0}
+WEIGHTS = {
+    "divide": 3.0,
+    "sqrt": 4.0,
+    "power": 15.0,
+    "exp": 8.0,
+    "log": 8.0,
+    "log2": 8.0,
+    "search": 20.0,
+    "lookup": 3.0,
+    "interpolate": 20.0,
+}
 """Cost of operations relative to a sum."""
 
 
@@ -66,7 +76,8 @@ def divided(outputs: Mapping[str, Node], fast: Sequence[str]) -> Split:
             return done[node.number]
         name = f"{kind}{node.number}"
         found[kind][name] = node
-        return graph.column(name, node.width)
+        column = graph.column(name, node.width)
+        return graph.make("not_equal", column, graph.constant(0.0)) if node.is_test else column
 
     for node in reachable(outputs.values()):
         if node.value is None and node.needs & axes and not node.needs <= axes:

@@ -49,10 +49,6 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         """Elements, of `POINTS` points."""
         return prod(self.shape)
 
-    @property
-    def T(self) -> Traced:
-        raise NotTraceable("the transpose of a column")
-
     def __len__(self) -> int:
         return self.shape[0]
 
@@ -190,7 +186,9 @@ class Trace:
     """By metric."""
 
 
-def trace(target: Target, program: Program, *, device: Any, mapping: Any, fields: Mapping[str, Source], measure: Callable[[Cost], Any]) -> Trace:
+def trace(
+    target: Target, program: Program, *, device: Any, mapping: Any, fields: Mapping[str, Source], measure: Callable[[Cost], Any]
+) -> Trace:
     """The expression graph of what `measure` takes from the cost, a mapping of arrays over points by name.
 
     Args:
