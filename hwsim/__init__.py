@@ -7,7 +7,8 @@ True
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from hwsim.api import compare, estimate, find, load, workload
 from hwsim.errors import HwsimError, UnsupportedOp
@@ -16,8 +17,6 @@ from hwsim.graph import Graph, GraphBuilder, Node, Tensor
 
 if TYPE_CHECKING:
     from hwsim.api import search, sweep
-else:
-    from hwsim import search, sweep  # the packages, which may be called
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,3 +35,10 @@ __all__ = [
     "sweep",
     "workload",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`search` and `sweep`, packages that may be called, are imported when they are asked for."""
+    if name in ("search", "sweep"):
+        return import_module(f"hwsim.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
