@@ -114,13 +114,13 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "status", "message"),
     [
-        (["estimat", "mlp"], 2, "error: no such command 'estimat'. Did you mean 'estimate'?\nTry 'hwsim --help'.\n"),
+        (["estimat", "mlp"], 2, "error: no such command 'estimat'. Did you mean 'estimate' or 'simulate'?\nTry 'hwsim --help'.\n"),
         (["targets", "lst"], 2, "error: no such command 'lst'. Did you mean 'list'?\nTry 'hwsim targets --help'.\n"),
         (
             ["zzz"],
             2,
-            "error: no such command 'zzz'. Known: estimate, compare, operations, targets, models, datasets, validate, calibrate, "
-            "completion.\n"
+            "error: no such command 'zzz'. Known: estimate, compare, sweep, simulate, search, operations, targets, models, datasets, train, "
+            "surrogates, validate, calibrate, completion.\n"
             "Try 'hwsim --help'.\n",
         ),
         (["estimate", "mlp"], 2, "error: Missing option '--on'.\nTry 'hwsim estimate --help'.\n"),
@@ -160,7 +160,11 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
             3,
             "error: cannot write '/no/such/folder/x.html': No such file or directory\n",
         ),
-        (["estimate", "mlp", "--on", "null", "--method", "oracle"], 3, "error: unknown surrogate 'oracle'. Known: closed-form.\n"),
+        (
+            ["estimate", "mlp", "--on", "null", "--method", "oracle"],
+            3,
+            "error: unknown method 'oracle'. Known: auto, closed-form, surrogate:gpu-networks.\n",
+        ),
         (["validate", "gpu-gem"], 3, "error: unknown validation 'gpu-gem'. Did you mean 'gpu-gemm' or 'gpu-power' or 'gpu-elementwise'?\n"),
         (["calibrate", "tpu"], 3, "error: unknown family with a calibration 'tpu'. Did you mean 'gpu'?\n"),
     ],
@@ -190,7 +194,7 @@ def test_statuses_of_errors(error: BaseException, status: int, run: Any, monkeyp
 
 def test_validation_and_calibration_are_listed(run: Any) -> None:
     assert "gpu-gemm" in run("validate")[1]
-    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\n", "")
+    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\noptical\n", "")
 
 
 def test_validate_says_what_it_skipped(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
