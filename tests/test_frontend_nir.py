@@ -314,6 +314,31 @@ def test_every_cut_of_a_file_is_an_input_error(tmp_path: Path) -> None:
             hwsim.load(path)
 
 
+def test_a_data_set_that_cannot_be_as_large_as_it_says(tmp_path: Path) -> None:
+    path = stored(chain((4,), nir.Affine(ones(6, 4), ones(6)), lif(6)), tmp_path / "net.nir")
+    with h5py.File(path, "a") as file:
+        del file["node/nodes/n1/tau"]
+        file.create_dataset("node/nodes/n1/tau", shape=(1 << 40,), dtype="f4", chunks=(1024,))
+    with pytest.raises(InputError, match=r"the data set /node/nodes/n1/tau claims 4398046511104 bytes"):
+        hwsim.load(path)
+
+
+@pytest.mark.parametrize("value", [np.ones((0,)), "text", -1, np.ones((2, 3)), float("nan")])
+@pytest.mark.parametrize(
+    "field", ["node/nodes/n0/weight", "node/nodes/n0/bias", "node/nodes/n1/tau", "node/nodes/input/shape", "node/edges"]
+)
+def test_a_field_of_the_wrong_kind_is_an_input_error(field: str, value: Any, tmp_path: Path) -> None:
+    path = stored(chain((4,), nir.Affine(ones(6, 4), ones(6)), lif(6)), tmp_path / "net.nir")
+    with h5py.File(path, "a") as file:
+        del file[field]
+        file[field] = value
+    try:
+        hwsim.load(path)
+    except InputError as error:
+        assert str(path) in str(error)
+        assert "\n" not in str(error)
+
+
 def test_wrong_options_are_refused(tmp_path: Path) -> None:
     source = chain((4,), nir.Linear(ones(6, 4)), lif(6))
     with pytest.raises(UnknownName, match="unknown option of the NIR front end 'timestep'. Did you mean 'timesteps'"):

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.errors import InputError, UnsupportedOp
+from hwsim.errors import GraphError, InputError, UnsupportedOp
 from hwsim.frontends.nir.network import Network, network, type_name
-from hwsim.frontends.nir.reading import Unknown, of_object, read
+from hwsim.frontends.nir.reading import FAULTS, REPAIR, Unknown, of_object, read
 from hwsim.frontends.nir.shapes import NEURONS, shapes, spread, window
 from hwsim.graph import Graph, GraphBuilder
 from hwsim.ops import Shape
@@ -46,7 +46,10 @@ class _Writer:
     def write(self) -> Graph:
         """The graph; what reaches no output stays, its neurons run all the same."""
         for name, node in self.net.nodes.items():
-            self.values[name] = self._add(name, node)
+            try:
+                self.values[name] = self._add(name, node)
+            except (GraphError, *FAULTS) as error:
+                raise InputError(f"{self.where}, node {name!r} ({type_name(node)}): {error}; {REPAIR}") from error
         return self.b.finish([self.values[n] for n in self.net.outputs])
 
     def _add(self, name: str, node: Any) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from hwsim.errors import InputError, MissingExtra
 
+_PACKED = 1100
+"""Most that compression shrinks data by (DEFLATE: 1,032)."""
+FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, AssertionError, MemoryError)
+"""What libraries raise on files that somebody damaged; our own errors are none of them."""
 REPAIR = "write the network again with nir.write, and check it with nir.read(file, type_check=False)"
 
 
@@ -38,13 +42,12 @@ def read(path: str | PurePath) -> Source:
     try:
         with h5py.File(path, "r") as file:
             if "node" not in file:
-                raise InputError(
-                    f"{path}: an HDF5 file with {', '.join(file) or 'nothing'} in it, but no `node`; expected a NIR graph: {REPAIR}"
-                )
-            found = _plain(file["node"])
+                held = ", ".join(str(name) for name in file) or "nothing"
+                raise InputError(f"{path}: an HDF5 file with {held} in it, but no `node`; expected a NIR graph: {REPAIR}")
+            found = _plain(file["node"], most_b=_PACKED * Path(path).stat().st_size)
     except FileNotFoundError:
         raise InputError(f"cannot read {str(path)!r}: there is no such file") from None
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
+    except FAULTS as error:
         raise InputError(f"{path}: no readable HDF5 file, or a truncated one ({_first(error)}); {REPAIR}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: `node` is no group; expected a NIR graph: {REPAIR}")
@@ -64,21 +67,31 @@ def _first(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _plain(item: Any) -> Any:
-    """Groups as mappings, data sets as arrays, numbers and text."""
+def _plain(item: Any, *, most_b: int) -> Any:
+    """Groups as mappings, data sets as arrays, numbers and text.
+
+    Raises:
+        OSError: a data set that says it is larger than the file can hold; HDF5 would fill it for hours.
+    """
     if hasattr(item, "keys"):
-        return {str(key): _plain(value) for key, value in item.items()}
+        return {str(key): _plain(value, most_b=most_b) for key, value in item.items()}
+    if item.nbytes > most_b:
+        raise OSError(f"the data set {item.name} claims {item.nbytes} bytes")
     value = item[()]
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
 def _graph(found: Mapping[str, Any], where: str, prefix: str) -> Source:
     kind = found.get("type")
-    if kind != "NIRGraph":
-        raise InputError(f"{where}: {prefix or 'the top'} is {kind!r}; expected a NIRGraph: {REPAIR}")
+    if not isinstance(kind, str) or kind != "NIRGraph":
+        raise InputError(
+            f"{where}: {prefix or 'the top'} is {kind if isinstance(kind, str) else type(kind).__name__!r}; expected a NIRGraph: {REPAIR}"
+        )
     for part in ("nodes", "edges"):
         if part not in found:
             raise InputError(f"{where}: the graph {prefix or 'at the top'} has no `{part}`; {REPAIR}")
+    if not isinstance(found["nodes"], Mapping):
+        raise InputError(f"{where}: the nodes of the graph {prefix or 'at the top'} are no group; {REPAIR}")
     nodes = {name: _node(data, where, f"{prefix}{name}") for name, data in found["nodes"].items()}
     return Source(nodes, _edges(found["edges"], where))
 
@@ -103,12 +116,12 @@ def _node(data: Any, where: str, path: str) -> Any:
         return _graph(data, where, f"{path}.")
     try:
         made = nir.ir.str2NIRNode(kind)
-    except (KeyError, ValueError, AttributeError, AssertionError):
+    except FAULTS:
         return Unknown(kind)
     fields = {"input_shape": None, **data} if kind.startswith("Conv") else dict(data)
     try:
         return made.from_dict(fields)
-    except (TypeError, KeyError, AssertionError, ValueError, AttributeError, IndexError) as error:
+    except FAULTS as error:
         raise InputError(f"{where}, node {path!r} ({kind}): {_complaint(error)}; {REPAIR}") from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwsim.errors import GraphError, InputError, UnknownName
 from hwsim.frontends.nir.network import Network, type_name
+from hwsim.frontends.nir.reading import FAULTS, REPAIR
 from hwsim.ops import Shape
 from hwsim.ops.dense import conv_geometry
 
@@ -100,11 +101,19 @@ def wanted(node: Any) -> Shape | None:
 
 
 def _shape(net: Network, name: str, node: Any, found: Mapping[str, Shape], given: Mapping[str, Shape], where: str) -> Shape | None:
+    place = f"{where}, node {name!r} ({type_name(node)})"
+    try:
+        return _sized(net, name, node, found, given, place)
+    except FAULTS as error:
+        raise InputError(f"{place}: {error}; {REPAIR}") from error
+
+
+def _sized(net: Network, name: str, node: Any, found: Mapping[str, Shape], given: Mapping[str, Shape], place: str) -> Shape | None:
     if name in net.inputs:
         fed = given.get(name) or (declared(node, "input") if type_name(node) == "Input" else None) or _demanded(net, name, found)
     else:
         fed = next((found[s] for s in net.sources(name) if s in found), None) or wanted(node)
-    return None if fed is None else result(node, fed, f"{where}, node {name!r} ({type_name(node)})")
+    return None if fed is None else result(node, fed, place)
 
 
 def _demanded(net: Network, name: str, found: Mapping[str, Shape]) -> Shape | None:
