@@ -43,7 +43,7 @@ def estimate(
 ) -> None:
     """Latency, energy and memory of one network on one device.
 
-    MODEL is a name (`hwsim models list`; llama3_8b?num_layers=4, timm:resnet50, hf:bert-base-uncased) or a file (.onnx, .yaml).
+    MODEL is a name (`hwsim models list`; llama3_8b?num_layers=4, timm:resnet50, hf:bert-base-uncased) or a file (.onnx, .keras, .nir, .yaml).
 
     \b
     Examples:
@@ -54,6 +54,8 @@ def estimate(
       hwsim estimate resnet50 --on my-chip.yaml --must-fit --json
       hwsim estimate jet_tagger --on xcu250 --strategy resource --reuse-factor 4
       hwsim estimate spikingformer_8_512 --on loihi2 --convention strict-binary --rates rates.csv
+      hwsim estimate net.nir --on loihi1 --map timesteps=32 --map rates=rates.csv
+      hwsim estimate resnet18 --on loihi2 --pass 'rate-coded?timesteps=16'
       hwsim estimate tagger.keras --on zcu102 --hls-config hls4ml.yml --stage vsynth
     """
     from hwsim import api
