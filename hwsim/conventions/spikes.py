@@ -24,7 +24,7 @@ class Spikes:
 
     def _made_of_spikes(self, node: Node) -> bool:
         if node.kind == "neuron":
-            return node.attrs["model"] in SPIKING
+            return node.attrs["model"] in SPIKING and (self.integers_fire or node.attrs["levels"] == 1)
         if node.kind == "previous":
             return True
         if node.kind in self.THROUGH or (node.kind == "pool" and node.attrs.get("fn") == "max"):
