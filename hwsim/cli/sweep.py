@@ -72,6 +72,15 @@ def space_options(command: Any) -> Any:
     return command
 
 
+def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, _, whole = text.partition("/")
+    if not (part.strip().isdigit() and whole.strip().isdigit()):
+        raise click.BadParameter(f"found {text!r}; expected I/N, such as 1/8", param_hint="--shard")
+    return int(part), int(whole)
+
+
 @click.command()
 @click.argument("source", metavar="[MODEL | SWEEP.yaml]", required=False)
 @space_options
@@ -82,10 +91,15 @@ def space_options(command: Any) -> Any:
 @shared_workload_options
 @click.option("--save-spec", type=_FILE, metavar="FILE", help="Write the sweep as a file that `hwsim sweep` runs.")
 @click.option("--check", is_flag=True, help="Check the sweep, say how many points it has, and stop.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write the points that are kept as Parquet.")
-@click.option("--everything", is_flag=True, help="With --out: write all points, not only the front and the best.")
-@click.option("--backend", default="numpy", show_default=True, help="What evaluates the cost functions.")
+@click.option(
+    "--out", type=_FILE, metavar="FILE", help="Write the points that are kept as Parquet; a sweep that was stopped goes on there."
+)
+@click.option("--keep", default="best", show_default=True, help="Points that go to --out: best (front and lists), feasible, all.")
+@click.option("--no-resume", is_flag=True, help="Forget what is there of a sweep that was stopped.")
+@click.option("--backend", default="numpy", show_default=True, help="What evaluates: numpy, native (compiled C++), torch, jax.")
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Processes on this machine.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask cluster, such as tcp://10.0.0.1:8786.")
+@click.option("--shard", metavar="I/N", callback=_shard, help="Only the I-th of N parts, into --out; the run without it puts all together.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--html", type=_FILE, metavar="FILE", help="Write a self-contained page with interactive plots (needs plotly).")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
@@ -133,16 +147,20 @@ def _run(made: Plan, given: Mapping[str, Any]) -> None:
     from hwsim.report import sweep_text
     from hwsim.sweep.running import execute
 
-    result = execute(
-        made,
-        backend=given["backend"],
-        processes=given["processes"],
-        out=given["out"],
-        everything=given["everything"],
-        progress=None if given["quiet"] else Progress(made.space.count),
-    )
+    names = ("backend", "processes", "scheduler", "shard", "out", "keep")
+    progress = None if given["quiet"] else Progress(made.space.count)
+    result = execute(made, resume=not given["no_resume"], progress=progress, **{n: given[n] for n in names})
+    for note in result.raw.notes:
+        click.echo(f"note: {note}", err=True)
+    if not result.raw.complete:
+        click.echo(
+            f"part {given['shard'][0]} of {given['shard'][1]} is done; when all are, the same command without --shard puts them together"
+        )
+        return
     if not result.counts.kept:
         raise InputError(sweep_text.none_left(result.counts))
+    if given["out"] and not given["quiet"]:
+        click.echo(f"wrote {given['out']}", err=True)
     if given["html"]:
         from hwsim.report.sweep_html import sweep_html
 

@@ -13,8 +13,7 @@ from hwsim.errors import HwsimError, InputError
 from hwsim.sweep.axes import Axis, Choices, Interval
 from hwsim.sweep.blocks import Block, Preparing
 from hwsim.sweep.constraints import Constraint, Objective, constraints, objectives, shown, unit_of
-from hwsim.sweep.pointwise import Evaluator, spread
-from hwsim.sweep.simple import metrics
+from hwsim.sweep.pointwise import Evaluator, metrics, spread
 from hwsim.sweep.space import Space
 
 TRIED_BLOCKS = 16

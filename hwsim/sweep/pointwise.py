@@ -11,8 +11,18 @@ import numpy as np
 from hwsim.errors import HwsimError
 from hwsim.estimate import Estimate
 from hwsim.sweep.blocks import Block, Preparing
-from hwsim.sweep.simple import metrics
+from hwsim.sweep.engine import plain_metrics
+from hwsim.sweep.measure import OVER
 from hwsim.sweep.space import LAYERS, Outer, Space, chosen
+
+
+def metrics(block: Block, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All metrics of points of a block, `(points,)` each.
+
+    Args:
+        columns: values of the inner axes, as `Space.columns` gives them.
+    """
+    return {name: values for name, values in plain_metrics(block, columns).items() if not name.startswith(OVER)}
 
 
 @dataclass
