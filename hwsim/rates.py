@@ -97,21 +97,6 @@ class Rates:
             return given["rate"], False
         return (min(given["k"], given["v"]), False) if path.endswith("_kv") else (given["q"], False)
 
-    def check(self, paths: set[str], *, needed: set[str]) -> None:
-        """Complain about layers that a file leaves out.
-
-        Raises:
-            InputError: there are some.
-        """
-        if not self.by_path:
-            return
-        lost = sorted(p for p in needed if p not in self.by_path and _sibling(p) not in self.by_path)
-        if lost:
-            shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-            raise InputError(
-                f"{self.source}: no rate for {shown}; add a line a layer, or leave the file out for the default of {self.default}"
-            )
-
 
 def record(module: Any, inputs: Any, *, timesteps: int = 1, train: bool = False) -> Rates:
     """Firing rates of a running torch module: spikes a neuron and timestep, over all samples and timesteps.

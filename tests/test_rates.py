@@ -210,3 +210,14 @@ def test_what_cannot_be_recorded_is_said(snn: Any) -> None:
         record(graded, [])
     with pytest.raises(InputError, match="timesteps is 0"):
         record(graded, torch.ones(1, 4), timesteps=0)
+
+
+def test_spikes_of_several_levels_are_no_binary_spikes() -> None:
+    from hwsim.conventions import convention, operation_energy
+
+    b = hwsim.GraphBuilder("levels", source="test", batch=1)
+    x = b.add("neuron", [b.input("x", (1, 8))], path="lif", model="lif", levels=4)
+    graph = b.finish([b.add("linear", [x, b.weight((4, 8))], path="fc")])
+    found = {name: operation_energy(graph, convention=convention(name)) for name in ("strict-binary", "spikformer")}
+    assert (found["strict-binary"].macs, found["strict-binary"].acs) == (32, 0)
+    assert found["spikformer"].macs == 0
