@@ -111,6 +111,8 @@ def lower(graph: Graph, mapping: NeuroMapping) -> Program:
     kernels = tuple(Kernel(n.name, n.path, n.kind, (n.name, *_behind(graph, n)), i) for i, n in enumerate(found))
     assumed = int(np.sum(columns.rate < 0)) if activity is None or np.any(np.isnan(activity.fired)) else 0
     words = (f"firing rates of {assumed} connections are assumed; give them with --map rates=FILE",) if assumed else ()
+    if mapping.timesteps is None and not graph.attrs.get("timesteps"):
+        words += ("one timestep is assumed; give the number of an inference with --map timesteps=N",)
     return Program(
         "neuromorphic", graph, (Table("connection", columns, np.ones(len(rows))),), kernels, Memory(weights_b=graph.weight_b), words
     )
