@@ -144,7 +144,11 @@ def _depths(nodes: Mapping[str, Any], edges: list[Edge]) -> dict[str, int]:
 
 def _cycle(nodes: Mapping[str, Any], edges: list[Edge]) -> set[str]:
     """Nodes of one strongly connected part, or none."""
-    import networkx
+    try:
+        graphlib.TopologicalSorter({n: [a for a, b in edges if b == n] for n in nodes}).prepare()
+        return set()
+    except graphlib.CycleError:
+        import networkx
 
     graph = networkx.DiGraph()
     graph.add_nodes_from(nodes)
