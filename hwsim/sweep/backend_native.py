@@ -20,7 +20,19 @@ from hwsim.sweep.scalars import scalarised_rows
 
 LANES = 8
 """Points at a time: doubles in a vector of 512 bits."""
-FLAGS = ("-O2", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC", "-w")
+FLAGS = (
+    "-O2",
+    "-march=native",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-std=c++17",
+    "-fschedule-insns",
+    "-fsched-pressure",
+    "-shared",
+    "-fPIC",
+    "-w",
+)
 INFIX = {
     **{"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<="},
     **{"equal": "==", "not_equal": "!=", "logical_and": "&", "logical_or": "|"},

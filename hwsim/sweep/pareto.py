@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+SEEDS = 1024
+"""Points of the first chunk that make a first front."""
 SENTRIES = 24
 """Points of the front that every point is compared with first."""
 
@@ -49,6 +52,14 @@ class Front:
         at = np.searchsorted(self.values[0], values[0], side="right") - 1
         first, second = self.values[:, np.maximum(at, 0)]
         return (at < 0) | (second > values[1]) | ((second == values[1]) & (first == values[0]))
+
+    def take(self, values: np.ndarray, index: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Takes a chunk in, thinned first; `index` gives the indices of places."""
+        if not self.values.shape[1] and values.shape[1] > 4 * SEEDS:
+            seeds = np.linspace(0, values.shape[1] - 1, SEEDS).astype(np.int64)
+            self.add(values[:, seeds], index(seeds))
+        places = self.candidates(values)
+        self.add(values[:, places], index(places))
 
     def add(self, values: np.ndarray, index: np.ndarray) -> None:
         """Takes points in; `values` is `(objectives, points)`."""
@@ -133,3 +144,12 @@ def _peeled(values: np.ndarray) -> np.ndarray:
             worse &= row[rest] >= row[first]
         left = rest[~worse]
     return np.array(kept, dtype=np.int64)
+
+
+def significant(values: np.ndarray) -> np.ndarray:
+    """Values rounded to 42 bits, about 12 digits: what differs by rounding only is equal, whoever computed it."""
+    scaled = values * _SPLITTER
+    return scaled - (scaled - values)
+
+
+_SPLITTER = float((1 << 11) + 1)

@@ -13,7 +13,7 @@ import numpy as np
 from hwsim.sweep.constraints import Constraint, Objective
 from hwsim.sweep.engine import Points
 from hwsim.sweep.measure import OVER
-from hwsim.sweep.pareto import Front
+from hwsim.sweep.pareto import Front, significant
 
 EXAMPLES = 100
 """Bad points that are kept a reason, those with the lowest indices."""
@@ -200,12 +200,10 @@ class State:
         for objective in self.asked.lists:
             values = points.column(objective.metric)
             values = values if places is None else values[places]
-            columns[objective.metric] = -values if objective.maximise else values
+            columns[objective.metric] = significant(-values if objective.maximise else values)
             self.tops[objective.metric].add(columns[objective.metric], index)
         if self.asked.objectives:
-            values = np.stack([columns[o.metric] for o in self.asked.objectives])
-            found = self.front.candidates(values)
-            self.front.add(values[:, found], index(found))
+            self.front.take(np.stack([columns[o.metric] for o in self.asked.objectives]), index)
         for name, histogram in self.histograms.items():
             values = points.values[name]
             histogram.add(np.ascontiguousarray(values if places is None else values[places], dtype=np.float64))

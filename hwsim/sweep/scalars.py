@@ -9,18 +9,23 @@ from hwsim.sweep.intervals import Bounds, decided
 from hwsim.sweep.nodes import Graph, Node, reachable
 
 
-def scalarised(outputs: Mapping[str, Node], *, bounds: Bounds | None = None) -> dict[str, Node]:
-    """The same outputs, of one row each, over nodes of width 1; `bounds` as for `scalarised_rows`."""
-    return {name: rows[0] for name, rows in scalarised_rows(outputs, bounds=bounds).items()}
-
-
 def scalarised_rows(outputs: Mapping[str, Node], *, bounds: Bounds | None = None) -> dict[str, list[Node]]:
     """The rows of all outputs over nodes of width 1; a column of several rows becomes columns `name#row`.
 
     Args:
         bounds: least and largest value of columns, by name; with them `maximum` and `minimum` fall away where one side always wins.
     """
-    work = _Scalars(Graph(), dict(bounds or {}))
+    return _all_rows(outputs, Graph(), bounds)
+
+
+def rows_apart(outputs: Mapping[str, Node]) -> tuple[Graph, dict[str, Node]]:
+    """Outputs of one row each over nodes of width 1, and the graph that holds them."""
+    graph = Graph()
+    return graph, {name: rows[0] for name, rows in _all_rows(outputs, graph, None).items()}
+
+
+def _all_rows(outputs: Mapping[str, Node], graph: Graph, bounds: Bounds | None) -> dict[str, list[Node]]:
+    work = _Scalars(graph, dict(bounds or {}))
     rows: dict[int, list[Node]] = {}
     for node in reachable(outputs.values()):
         rows[node.number] = work.rows(node, [rows[a.number] for a in node.args])

@@ -38,28 +38,40 @@ class Split:
     mixed: Mapping[str, Node]
 
 
-def choose(outputs: Mapping[str, Node], sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """The axes to take as fast ones, those that leave least to compute; empty where splitting does not pay.
+def choose(outputs: Mapping[str, Node], sizes: Mapping[str, int]) -> tuple[float, tuple[str, ...]]:
+    """(operations a point, axes to take as fast ones): those that leave least to compute; no axes where splitting does not pay.
 
     Args:
         sizes: values of every axis, by column.
     """
-    nodes = [n for n in reachable(outputs.values()) if n.value is None and n.op != "column"]
-    costs = [(n.needs, n.width * WEIGHTS.get(n.op, 1.0)) for n in nodes]
+    costs = _costs(outputs)
     plain = sum(cost for _, cost in costs)
     best: tuple[float, tuple[str, ...]] = (0.8 * plain, ())
     for count in range(1, min(len(sizes), 6)):
         for fast in combinations(sizes, count):
-            size = prod(sizes[a] for a in fast)
-            if LEAST_FAST <= size <= MOST_FAST:
-                best = min(best, (_cost(costs, frozenset(fast), size, prod(sizes.values()) / size), fast))
-    return best[1]
+            if LEAST_FAST <= prod(sizes[a] for a in fast) <= MOST_FAST:
+                best = min(best, (_share(costs, frozenset(fast), sizes), fast))
+    return best
 
 
-def _cost(costs: Sequence[tuple[frozenset[str], float]], fast: frozenset[str], fast_count: float, slow_count: float) -> float:
-    """Operations a point."""
-    shares = {True: 1.0 / slow_count, False: 1.0}
-    return sum(cost * (shares[True] if needs <= fast else 1.0 / fast_count if not needs & fast else 1.0) for needs, cost in costs)
+def operations(outputs: Mapping[str, Node], sizes: Mapping[str, int], fast: Sequence[str]) -> float:
+    """Operations a point with these fast axes."""
+    return _share(_costs(outputs), frozenset(fast), sizes)
+
+
+def _costs(outputs: Mapping[str, Node]) -> list[tuple[frozenset[str], float]]:
+    """Axes and cost of every operation."""
+    nodes = [n for n in reachable(outputs.values()) if n.value is None and n.op != "column"]
+    found: dict[frozenset[str], float] = {}
+    for n in nodes:
+        found[n.needs] = found.get(n.needs, 0.0) + n.width * WEIGHTS.get(n.op, 1.0)
+    return list(found.items())
+
+
+def _share(costs: Sequence[tuple[frozenset[str], float]], fast: frozenset[str], sizes: Mapping[str, int]) -> float:
+    fast_count = prod(sizes[a] for a in fast)
+    slow_count = prod(sizes.values()) / fast_count
+    return sum(cost / (slow_count if needs <= fast else 1.0 if needs & fast else fast_count) for needs, cost in costs)
 
 
 def divided(outputs: Mapping[str, Node], fast: Sequence[str]) -> Split:
