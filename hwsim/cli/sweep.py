@@ -153,9 +153,8 @@ def _run(made: Plan, given: Mapping[str, Any]) -> None:
     for note in result.raw.notes:
         click.echo(f"note: {note}", err=True)
     if not result.raw.complete:
-        click.echo(
-            f"part {given['shard'][0]} of {given['shard'][1]} is done; when all are, the same command without --shard puts them together"
-        )
+        part, whole = given["shard"]
+        click.echo(f"part {part} of {whole} is done; when all are, the same command without --shard puts them together")
         return
     if not result.counts.kept:
         raise InputError(sweep_text.none_left(result.counts))

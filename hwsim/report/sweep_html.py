@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsim.errors import HwsimError, MissingExtra
 from hwsim.report.html import page, plain_table
-from hwsim.report.sweep_text import columns_of, heading, metric_text, model_words, short, space_words, value_text, varying
+from hwsim.report.sweep_text import columns_of, count_lines, heading, metric_text, model_words, short, space_words, value_text, varying
 from hwsim.sweep.constraints import unit_of
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ def _cards(result: Result | Searched) -> str:
     plan, counts = result.plan, result.counts
     best = result.best()
     metric = plan.best.metric
-    ruled = ", ".join(f"{n:,} fail {text}" for text, n in counts.infeasible.items() if n) or "all satisfy every condition"
+    ruled = ", ".join(line.strip() for line in count_lines(counts)[1:]) or "all satisfy every condition"
     where = "; ".join(f"{short(a.name)} {value_text(best.axes[a.name], a)}" for a in varying(plan))
     cards = [
-        ("Points", f"{counts.points:,}", f"{counts.kept:,} kept; {ruled}" + (f"; {counts.nan:,} not a number" if counts.nan else "")),
+        ("Points", f"{counts.points:,}", f"{counts.kept:,} kept; {ruled}"),
         (f"Best {heading(metric).lower()}", metric_text(metric, float(best.metrics[metric])), f"point {best.index}: {where}"),
         ("On the front", f"{len(result.pareto()):,}", ", ".join(o.text for o in plan.objectives)),
     ]
