@@ -97,13 +97,19 @@ def points_table(plan: Plan, designs: Designs, *, most: int = MOST_ROWS) -> Any:
 def count_lines(counts: Any) -> list[str]:
     """What became of the points, in sentences."""
     lines = [f"{counts.points:,} points, {counts.kept:,} of them satisfy every condition"]
-    for text, failed in counts.infeasible.items():
-        condition, colon, what = text.partition(": ")
-        if failed and colon and condition in counts.infeasible:
-            lines.append(f"    {failed:,} for want of {what}")
-        elif failed:
+    for text, failed in _conditions(counts).items():
+        if failed:
             lines.append(f"  {failed:,} fail {text!r} ({_share(failed, counts.points)})")
+            lines += [
+                f"    {n:,} for want of {t.removeprefix(f'{text}: ')}" for t, n in counts.infeasible.items() if t.startswith(f"{text}: ")
+            ]
     return [*lines, *([f"  {counts.nan:,} are not a number"] if counts.nan else [])]
+
+
+def _conditions(counts: Any) -> dict[str, int]:
+    """Points that fail each condition, without what `fits` is made of (`fits: lut`)."""
+    failed = counts.infeasible
+    return {text: n for text, n in failed.items() if text.partition(": ")[0] not in failed.keys() - {text}}
 
 
 def _share(part: int, whole: int) -> str:
@@ -112,8 +118,7 @@ def _share(part: int, whole: int) -> str:
 
 def none_left(counts: Any) -> str:
     """Why there is nothing to show."""
-    conditions = {text: n for text, n in counts.infeasible.items() if text.partition(": ")[0] not in counts.infeasible.keys() - {text}}
-    killers = sorted(conditions.items(), key=lambda item: -item[1])
+    killers = sorted(_conditions(counts).items(), key=lambda item: -item[1])
     words = ", ".join(f"{text!r} rules out {failed:,}" for text, failed in killers if failed)
     nan = f"{' and' if words else ''} {counts.nan:,} are not a number" if counts.nan else ""
     return f"no point of {counts.points:,} satisfies every condition: {words}{nan}; relax one of them, or widen an axis"

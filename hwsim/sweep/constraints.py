@@ -6,7 +6,7 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -66,9 +66,9 @@ class Constraint:
     """As it was given."""
     names: tuple[str, ...]
     """Metrics and axes that it needs."""
-    test: Callable[[Mapping[str, Array]], Array]
+    test: Callable[[Mapping[str, Array]], Array] = field(repr=False, compare=False)
     """From values by name to truth values."""
-    gap: Callable[[Mapping[str, Array]], Array] | None = None
+    gap: Callable[[Mapping[str, Array]], Array] | None = field(default=None, repr=False, compare=False)
     """By what share the left side is over the limit on the right (negative: under it); None of other conditions."""
 
     def excess(self, values: Mapping[str, Array]) -> np.ndarray:

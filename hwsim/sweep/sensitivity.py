@@ -86,6 +86,8 @@ def sobol(space: Space, metrics: Sequence[str], *, samples: int = 256, seed: int
     kept = [i for i, span in enumerate(spans) if span > 0]
     if not kept:
         return ()
+    if len(axes) == 1:
+        return tuple(Indices(metrics[k], (axes[0].name,), np.ones(1), np.ones(1)) for k in kept)
     found: Any = sobol_indices(func=lambda u: costs(u)[kept], n=samples, dists=[uniform()] * len(axes), rng=np.random.default_rng(seed))
     first, total = (np.reshape(v, (len(kept), len(axes))) for v in (found.first_order, found.total_order))
     return tuple(Indices(metrics[k], tuple(a.name for a in axes), first[i], total[i]) for i, k in enumerate(kept))
