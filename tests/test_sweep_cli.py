@@ -88,8 +88,10 @@ def test_shards_are_put_together(run: Run) -> None:
         "part 1 of 2 is done; when all are, the same command without --shard puts them together\n",
     )
     run(*args, "--shard", "2/2")
-    _, whole, _ = run(*args, "--json")
-    _, direct, _ = run(*args[:-2], "--json")
+    status, whole, err = run(*args, "--json")
+    assert status == ExitStatus.OK, err
+    status, direct, err = run(*args[:-2], "--json")
+    assert status == ExitStatus.OK, err
     assert json.loads(whole) == json.loads(direct)
 
 

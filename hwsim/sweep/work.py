@@ -215,10 +215,11 @@ _WORKERS: dict[str, Worker] = {}
 
 def worker_of(job: Job) -> Worker:
     """The worker of this process for a job."""
-    if job.key not in _WORKERS:
+    key = f"{job.key} {job.backend} {job.out}"  # the same points may go elsewhere, or be costed by another backend
+    if key not in _WORKERS:
         _WORKERS.clear()
-        _WORKERS[job.key] = Worker(job)
-    return _WORKERS[job.key]
+        _WORKERS[key] = Worker(job)
+    return _WORKERS[key]
 
 
 def do(job: Job, task: Task) -> State:
