@@ -17,12 +17,12 @@ from hwsim.optics import Bench, convolve, effective_bits, ideal, program, relati
 PERFECT = (
     Bench(),
     Bench(detection="intensity"),
-    Bench(camera_bits=30),
-    Bench(camera_bits=30, detection="intensity"),
+    Bench(camera_bits=44),
+    Bench(camera_bits=44, detection="intensity"),
     Bench(signs="both"),
-    Bench(frame_px=48, camera_bits=30),
+    Bench(frame_px=48, camera_bits=44),
 )
-"""Parts without errors, through the frames of single pairs and through sums of spectra; 30 bits of a camera are beyond float32."""
+"""Parts without errors, through the frames of single pairs and through sums of spectra; 44 bits of a camera are beyond float32."""
 
 
 @st.composite

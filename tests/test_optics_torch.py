@@ -41,7 +41,7 @@ WINDOWS: list[dict[str, Any]] = [
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-@pytest.mark.parametrize("bench", [Bench(), Bench(camera_bits=30)], ids=["sums", "frames"])
+@pytest.mark.parametrize("bench", [Bench(), Bench(camera_bits=44)], ids=["sums", "frames"])
 def test_a_perfect_layer_is_the_layer(window: dict[str, Any], bench: Bench) -> None:
     torch.manual_seed(1)
     conv = nn.Conv2d(4, 8, **window)
@@ -64,7 +64,7 @@ def test_the_gradient_is_that_of_the_exact_layer() -> None:
 
 def test_training_steps_are_seen_by_the_masks() -> None:
     conv = nn.Conv2d(2, 3, 3)
-    layer, images = optical.OpticalConv2d.from_conv(conv, Bench(camera_bits=30)), torch.rand(1, 2, 6, 6)
+    layer, images = optical.OpticalConv2d.from_conv(conv, Bench(camera_bits=44)), torch.rand(1, 2, 6, 6)
     layer(images)
     with torch.no_grad():
         conv.weight.mul_(-2)

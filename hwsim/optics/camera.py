@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hwsim.arrays import Array
 from hwsim.optics.backend import Backend
@@ -10,7 +11,9 @@ from hwsim.optics.bench import Bench
 
 
 def detected(fields: list[Array], *, bench: Bench, backend: Backend) -> Array:
-    """Values that electronics reads from frames of shape `(..., rows, columns)`.
+    """Values that electronics reads from frames of shape `(..., in, rows, columns)`, summed over the input channels.
+
+    Light below nothing reads 0; the converter has 2^b - 1 steps up to full scale.
 
     Args:
         fields: with coherent light the parts of the field (real, imaginary), else the intensity alone.
@@ -18,52 +21,52 @@ def detected(fields: list[Array], *, bench: Bench, backend: Backend) -> Array:
     xp, coherent = backend.xp, bench.detection == "coherent"
     perfect = math.isinf(bench.camera_bits) and not bench.shot and bench.read_noise == 0
     if coherent and perfect and len(fields) == 1 and bench.crosstalk_frac == 0:
-        return xp.abs(fields[0])
-    light = sum(f * f for f in fields) if coherent else xp.clip(fields[0], 0.0, None)
+        return xp.sum(xp.abs(fields[0]), axis=-3)
+    light = fields[0] * fields[0] if coherent else xp.clip(fields[0], 0.0, None)
+    for further in fields[1:]:
+        light += further * further
     full_scale, divisor = backend.peak(light)
     if bench.crosstalk_frac > 0:
         light = _spilled(light, bench.crosstalk_frac, backend)
-    if not perfect:
-        light = light / divisor
-        light = _converted(_noisy(light, bench, backend), bench, backend)
-    light = xp.sqrt(light) if coherent else light
-    if not perfect:
-        light *= xp.sqrt(full_scale) if coherent else full_scale
-    return light
+    steps = 1 if math.isinf(bench.camera_bits) else round(2**bench.camera_bits) - 1
+    if bench.shot or bench.read_noise > 0:
+        light /= divisor
+        light = _noisy(light, bench, backend)
+        light *= steps
+        light = xp.clip(light, 0.0, None if steps == 1 else steps)
+    else:
+        light *= steps / divisor
+    light = light if steps == 1 else xp.round(light)
+    gain = full_scale / steps
+    return _sum_of(xp.sqrt(light), xp.sqrt(gain), xp) if coherent else _sum_of(light, gain, xp)
+
+
+def _sum_of(frames: Array, gains: Array, xp: Any) -> Array:
+    """Frames times the gains of their exposures, summed over channels as one product of matrices."""
+    *lead, channels, rows, columns = frames.shape
+    weights = xp.reshape(gains, (*lead, 1, channels))
+    return xp.reshape(xp.matmul(weights, xp.reshape(frames, (*lead, channels, rows * columns))), (*lead, rows, columns))
 
 
 def _spilled(light: Array, share: float, backend: Backend) -> Array:
     """Each pixel loses a share of its light to its four neighbours; what leaves the frame is lost."""
-    xp = backend.xp
-    rows, columns = xp.zeros_like(light[..., :1, :]), xp.zeros_like(light[..., :, :1])
-    near = xp.concat([light[..., 1:, :], rows], axis=-2) + xp.concat([rows, light[..., :-1, :]], axis=-2)
-    near = near + xp.concat([light[..., :, 1:], columns], axis=-1) + xp.concat([columns, light[..., :, :-1]], axis=-1)
-    return (1 - share) * light + share / 4 * near
+    found = (1 - share) * light
+    part = share / 4 * light
+    found[..., :-1, :] += part[..., 1:, :]
+    found[..., 1:, :] += part[..., :-1, :]
+    found[..., :, :-1] += part[..., :, 1:]
+    found[..., :, 1:] += part[..., :, :-1]
+    return found
 
 
 def _noisy(share: Array, bench: Bench, backend: Backend) -> Array:
     """Shot noise (its normal approximation) and read noise, from one draw of their summed variance."""
-    if not bench.shot and bench.read_noise == 0:
-        return share
+    noise = backend.normal(tuple(share.shape))
     if not bench.shot:
-        return share + bench.read_noise * backend.normal(tuple(share.shape))
-    noise = share / bench.electrons
-    noise += bench.read_noise**2
-    noise = backend.xp.sqrt(noise)
-    noise *= backend.normal(tuple(share.shape))
+        noise *= bench.read_noise
+    else:
+        spread = share / bench.electrons
+        spread += bench.read_noise**2
+        noise *= backend.xp.sqrt(spread)
     noise += share
     return noise
-
-
-def _converted(share: Array, bench: Bench, backend: Backend) -> Array:
-    """Light below nothing reads 0; the converter has 2^b - 1 steps up to full scale."""
-    xp = backend.xp
-    noisy = bench.shot or bench.read_noise > 0
-    if math.isinf(bench.camera_bits):
-        return xp.clip(share, 0.0, None)
-    steps = round(2**bench.camera_bits) - 1
-    share = xp.clip(share, 0.0, 1.0) if noisy else share
-    share *= steps
-    share = xp.round(share)
-    share /= steps
-    return share

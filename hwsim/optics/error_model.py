@@ -133,13 +133,13 @@ def relative_error(
     frame = _Frame(xp, at, kernel, size, own["peak"])
     electrons = xp.where(full_well_e > 0, xp.minimum(photons, full_well_e), photons)
     steps = _Noise(
-        converter=own["camera"] / (xp.exp2(camera_bits) - 1) ** 2 / 12,
+        converter=own["camera"] / (_levels(xp, camera_bits) - 1) ** 2 / 12,
         read=as_array(xp, (read_noise_e / electrons) ** 2),
         shot=own["shot"] * xp.where(photons > 1e300, 0.0, 1 / electrons),
     )
     camera = _roots(frame, steps, own) if detection == "coherent" else _intensities(frame, steps)
     mask = _mask_coherent if detection == "coherent" else _mask_incoherent
-    shown = own["input"] * frame.covered * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (xp.exp2(input_bits) - 1) ** 2 / 12
+    shown = own["input"] * frame.covered * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (_levels(xp, input_bits) - 1) ** 2 / 12
     wrong = PASSES[signs] * (mask(frame, mask_bits, own) + frame.peak**2 * camera)
     each = shown + wrong * (1 + own["common"] * (channels - 1))
     return xp.sqrt(channels * each / _signal(frame, channels))
@@ -148,6 +148,11 @@ def relative_error(
 def _real(xp: Any, value: Array) -> Array:
     """A plain number as a floating-point array; arrays and traced columns stay what they are."""
     return as_array(xp, float(value)) if isinstance(value, int | float) else value
+
+
+def _levels(xp: Any, bits: Array) -> Array:
+    """2^b."""
+    return xp.exp(math.log(2) * bits)
 
 
 PASSES_OF_KERNEL = {"unsigned": 1, "kernel": 2, "both": 2}
@@ -207,18 +212,22 @@ def _roots(frame: _Frame, noise: _Noise, factor: Mapping[str, float]) -> Array:
 
     Where few products add up to a pixel, and at the border of the image, all amplitudes down to nothing are as frequent.
     """
-    total, dark, xp = 0.0, factor["dark"], frame.xp
+    total, dark = 0.0, factor["dark"]
     for node in NODES:
         light = ((frame.mean + node * frame.spread) / frame.peak) ** 2
         variance = noise.dark + noise.shot * light
         total = total + variance / (light + dark * variance**0.5) / 4
-    least = (dark * noise.dark**0.5) ** 0.5 + 1e-12
-    even = noise.dark / least * xp.atan(1 / least) / 4 + noise.shot / 4
+    even = noise.dark / (dark * noise.dark**0.5 + 1e-24) ** 0.5 * _arc(dark * noise.dark**0.5) / 4 + noise.shot / 4
     few = factor["few"] * frame.lit ** -factor["few_power"] * (1 + factor["border"] * (1 - frame.fill))
     share = few / (1 + few)
     nothing = frame.at.image_dark_frac**frame.lit
     clipped = noise.read / (noise.dark + 1e-30) ** 0.5 * HALF_NORMAL
     return (1 - nothing) * ((1 - share) * total / len(NODES) + share * even) + nothing * clipped
+
+
+def _arc(square: Array) -> Array:
+    """About atan(1 / x) of the root of `square`, from plain powers."""
+    return (square + (2 / math.pi) ** 2) ** -0.5
 
 
 def _intensities(frame: _Frame, noise: _Noise) -> Array:
@@ -236,8 +245,8 @@ def _depth(frame: _Frame, mask_bits: Array, *, top: Array, square: Array, factor
 
     An amplitude that no step reaches is lost as a whole, which bounds its error; one tap has a flat spectrum, shown without error.
     """
-    amplitude = factor["amplitude"] * top**2 / (frame.xp.exp2(mask_bits) - 1) ** 2 / 12
-    phase = factor["phase"] * square * (2 * math.pi / frame.xp.exp2(mask_bits)) ** 2 / 12
+    amplitude = factor["amplitude"] * top**2 / (_levels(frame.xp, mask_bits) - 1) ** 2 / 12
+    phase = factor["phase"] * square * (2 * math.pi / _levels(frame.xp, mask_bits)) ** 2 / 12
     powers = frame.taps ** factor["taps_power"] * (frame.side / 32) ** factor["side_power"]
     return (amplitude * square / (amplitude + square) + phase) * (1 - 1 / frame.taps) * powers
 

@@ -196,11 +196,10 @@ def _expose(out: Array, shown_at: _Shown, block: list[Mask], *, g: slice, o: sli
 
 def _read(passed: list[Array], *, ready: Programmed, backend: Backend) -> Array:
     """Camera values of spectra behind the mask, summed over input channels."""
-    xp, (rows, columns) = backend.xp, ready.at.full
     if ready.bench.linear:
-        return backend.frames(xp.sum(passed[0], axis=3), ready.at.frame)[..., :rows, :columns]
-    fields = [backend.frames(p, ready.at.frame)[..., :rows, :columns] for p in passed]
-    return xp.sum(detected(fields, bench=ready.bench, backend=backend), axis=3)
+        return backend.frames(backend.xp.sum(passed[0], axis=3), ready.at.frame, lit=ready.at.full)
+    fields = [backend.frames(p, ready.at.frame, lit=ready.at.full) for p in passed]
+    return detected(fields, bench=ready.bench, backend=backend)
 
 
 def _place(out: Array, found: Array, at: Geometry) -> None:
