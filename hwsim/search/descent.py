@@ -55,7 +55,6 @@ class Differentiable:
     def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Metrics, 0-d tensors each, from the axes, 0-d tensors of float64 in SI."""
         from hwsim.sweep.nodes import reachable
-        from hwsim.sweep.operations import apply
 
         torch, found = self.torch, {}
         for node in reachable(self.outputs.values()):
@@ -64,10 +63,7 @@ class Differentiable:
             elif node.op == "column":
                 found[node.number] = values[node.param].reshape(1, 1)
             else:
-                made = apply(node.op, [found[a.number] for a in node.args], node.param, node.width, xp=torch)
-                if made.requires_grad:
-                    made.register_hook(_masked)
-                found[node.number] = made
+                found[node.number] = _smooth(torch, node, [found[a.number] for a in node.args])
         return {name: found[node.number].reshape(()) for name, node in self.outputs.items()}
 
     @property
@@ -96,9 +92,18 @@ class Differentiable:
         return {n: 0.0 if g is None else float(g) for n, g in zip(values, grads, strict=True)}
 
 
-def _masked(gradient: Any) -> Any:
-    """Gradients of a branch that `where` leaves out are 0 times infinity, which is nothing."""
-    return gradient.nan_to_num(nan=0.0, posinf=float("inf"), neginf=float("-inf"))
+def _smooth(torch: Any, node: Any, values: list[Any]) -> Any:
+    """One operation; where its slope is infinite (`0 ** 0.2`, `1 / 0`, `sqrt(0)`, `log(0)`) the value counts as constant, so that a branch
+    which `where` leaves out afterwards does not turn the whole gradient into 0 times infinity."""
+    from hwsim.sweep.operations import apply
+
+    place = {"divide": 1, "power": 0, "sqrt": 0, "log": 0, "log2": 0, "log10": 0}.get(node.op)
+    if place is None:
+        return apply(node.op, values, node.param, node.width, xp=torch)
+    flat = values[place] == 0 if node.op == "divide" else values[place] <= 0
+    inner = [torch.where(flat, torch.ones_like(v), v) if i == place else v for i, v in enumerate(values)]
+    steady = apply(node.op, [v.detach() for v in values], node.param, node.width, xp=torch)
+    return torch.where(flat, steady, apply(node.op, inner, node.param, node.width, xp=torch))
 
 
 def _block(space: Space) -> Block:

@@ -215,7 +215,9 @@ _WORKERS: dict[str, Worker] = {}
 
 def worker_of(job: Job) -> Worker:
     """The worker of this process for a job."""
-    key = f"{job.key} {job.backend} {job.out}"  # the same points may go elsewhere, or be costed by another backend
+    model = job.space.base.model
+    live = id(model) if callable(model) else ""  # a function may have been written anew under its name
+    key = f"{job.key} {job.backend} {job.out} {live}"  # the same points may go elsewhere, or be costed by another backend
     if key not in _WORKERS:
         _WORKERS.clear()
         _WORKERS[key] = Worker(job)
