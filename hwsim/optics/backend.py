@@ -57,6 +57,17 @@ class Backend:
         """Zeros of the type of the data."""
         return self.xp.zeros(shape, dtype=self.like.dtype, device=self.like.device)
 
+    def polar(self, amplitude: Array, phase: Array) -> Array:
+        """Complex numbers."""
+        if isinstance(amplitude, np.ndarray):
+            found: Any = np.empty(amplitude.shape, dtype=np.result_type(amplitude.dtype, np.complex64))
+            np.multiply(amplitude, np.cos(phase), out=found.real)
+            np.multiply(amplitude, np.sin(phase), out=found.imag)
+            return found
+        import torch
+
+        return torch.polar(amplitude, phase)
+
     def spectrum(self, frames: Array) -> Array:
         """Half spectrum of real frames, shape `(..., rows, columns // 2 + 1)`."""
         return self.xp.fft.rfftn(frames, axes=PLANE)

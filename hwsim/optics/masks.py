@@ -83,7 +83,7 @@ def quantised_mask(spectrum: Array, *, bench: Bench, backend: Backend) -> Array:
     amplitude = quantised(xp.abs(spectrum), bits=bench.mask_amplitude_bits or bench.mask_bits, backend=backend)
     turn = 2 * math.pi / round(2**bench.mask_bits)
     phase = xp.round(xp.atan2(xp.imag(spectrum), xp.real(spectrum)) / turn) * turn
-    return amplitude * xp.cos(phase) + 1j * (amplitude * xp.sin(phase))
+    return backend.polar(amplitude, phase)
 
 
 def quantised(values: Array, *, bits: float, backend: Backend) -> Array:
