@@ -175,4 +175,29 @@ def test_trusted_devices_may_be_a_vendor(stored: store.Stored) -> None:
         mapping = family.mapping(runtime=name)
         program = family.lower(api.load("resnet50"), device=device, mapping=mapping)
         cost = surrogate.predict(program, device=device, mapping=mapping)
-        assert surrogate.known(cost, device=device, mapping=mapping) is expected
+        assert surrogate.known(program, cost, device=device, mapping=mapping) is expected
+
+
+def test_auto_takes_the_surrogate_where_it_knows_and_the_closed_form_elsewhere() -> None:
+    image, tokens = (hwsim.estimate(m, "rtx-4090", batch=64, dtype="amp", method="auto") for m in ("resnet50", "bert_base"))
+    assert image.method == "surrogate:gpu-networks"
+    assert image.latency_interval.validated
+    assert tokens.method == "closed-form"
+    other = hwsim.estimate("resnet50", "a100-sxm-80gb", batch=64, dtype="amp", method="auto")
+    assert other.method == "closed-form"
+    assert other.latency_s == hwsim.estimate("resnet50", "a100-sxm-80gb", batch=64, dtype="amp").latency_s
+
+
+def test_what_is_on_the_shelf_says_how_far_off_it_is() -> None:
+    metrics = store.read("gpu-networks").metrics
+    assert metrics["intervals"]["all"]["median_ape"] <= 0.08
+    assert metrics["networks"] > 18_000
+
+
+def test_the_command_line_lists_and_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    from hwsim import cli
+
+    assert cli.main(["surrogates", "list"]) == 0
+    assert "gpu-networks" in capsys.readouterr().out
+    assert cli.main(["surrogates", "show", "gpu-networks"]) == 0
+    assert "each family left out" in " ".join(capsys.readouterr().out.split())

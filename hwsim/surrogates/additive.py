@@ -85,17 +85,18 @@ class AdditiveSurrogate:
         extra = {"surrogate_spread": np.sum(share * uncertain, axis=-1), "surrogate_outside": np.sum(share * outside, axis=-1)}
         return Cost(**{**vars(cost), "extra": {**cost.extra, **extra}})
 
-    def known(self, cost: Cost, *, device: Any, mapping: Any) -> bool:
-        """Whether a prediction lies where the surrogate was trained: its rows' features, its members' agreement, its mapping."""
+    def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
+        """Whether a prediction lies where the surrogate was trained: kind of network, rows' features, members' agreement, mapping."""
         trusted = self.stored.config["trusted"]
         chosen = all(str(getattr(mapping, name)) in values for name, values in trusted["mapping"].items())
         board = not {str(getattr(device, "name", "")), f"vendor:{getattr(device, 'vendor', '')}"}.isdisjoint(trusted["devices"])
         calm = float(np.max(cost.extra["surrogate_spread"])) <= float(trusted["spread"])
-        return chosen and board and calm and float(np.max(cost.extra["surrogate_outside"])) <= float(trusted["outside"])
+        kind = not any(name in program.graph.attrs for name in trusted.get("graph_without", ()))
+        return kind and chosen and board and calm and float(np.max(cost.extra["surrogate_outside"])) <= float(trusted["outside"])
 
-    def interval(self, cost: Cost, *, device: Any, mapping: Any) -> Interval | None:
+    def interval(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> Interval | None:
         """Range of the latency from the errors on what training left out; None outside what it knows."""
-        if not self.known(cost, device=device, mapping=mapping):
+        if not self.known(program, cost, device=device, mapping=mapping):
             return None
         held = self.stored.metrics["intervals"]
         domain = next(

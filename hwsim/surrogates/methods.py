@@ -56,7 +56,7 @@ def _plugin(method: str) -> Any:
 def _asked(name: str, program: Program, *, device: Any, mapping: Any) -> Answer:
     surrogate = _trained(name)
     cost = surrogate.predict(program, device=device, mapping=mapping)
-    interval = surrogate.interval(cost, device=device, mapping=mapping)
+    interval = surrogate.interval(program, cost, device=device, mapping=mapping)
     if interval is not None:
         return Answer(cost, PREFIX + name, {"latency": interval})
     words = f"{PREFIX}{name} was not trained on anything like this (device, mapping, kernels, or its members disagree)"

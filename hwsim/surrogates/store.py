@@ -94,6 +94,7 @@ def write(stored: Stored, *, where: Path | None = None) -> Path:
     target = where or shelf.checkout("surrogates") / stored.name
     target.mkdir(parents=True, exist_ok=True)
     save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in stored.weights.items()}, target / "weights.safetensors.part")
+    (target / "weights.safetensors.part").chmod(0o644)
     (target / "weights.safetensors.part").replace(target / "weights.safetensors")
     text = yaml.safe_dump({"schema": SCHEMA, **stored.config}, sort_keys=False, width=140)
     (target / "config.yaml").write_text(f"# Written by `hwsim train`; do not edit.\n{text}", encoding="utf-8")

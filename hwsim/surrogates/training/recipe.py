@@ -33,6 +33,8 @@ class Trusted(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Values of mapping options."""
     devices: tuple[str, ...] = ()
     """Names, or `vendor:NAME`; empty: those that it was trained on."""
+    graph_without: tuple[str, ...] = ()
+    """Attributes of graphs that are of another kind (`seq_len`: networks that read tokens)."""
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -119,6 +119,7 @@ def _config(recipe: Recipe, data: Sums, spread: np.ndarray, members: int) -> dic
         "trusted": {
             "mapping": dict(recipe.trusted.mapping),
             "devices": list(recipe.trusted.devices) or seen,
+            "graph_without": list(recipe.trusted.graph_without),
             "spread": round(float(np.quantile(spread, 0.99)), 6),
             "outside": 0.02,
         },
