@@ -61,7 +61,7 @@ class Designs:
         picked = range(len(self))[place]
         return DesignPoint(
             int(self.index[picked]),
-            {n: _plain(v[picked]) for n, v in self.axes.items()},
+            {n: _whole(_plain(v[picked])) for n, v in self.axes.items()},
             {n: _plain(v[picked]) for n, v in self.metrics.items()},
             self.space,
         )
@@ -185,3 +185,7 @@ def kept(plan: Plan, index: np.ndarray, columns: Mapping[str, np.ndarray]) -> tu
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else value

@@ -29,6 +29,7 @@ MODULES = (
     "fatnet",
     "unet",
     "convshare",
+    "stages",
 )
 
 
