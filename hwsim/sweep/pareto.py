@@ -9,8 +9,8 @@ import numpy as np
 
 SEEDS = 1024
 """Points of the first chunk that make a first front."""
-SENTRIES = 24
-"""Points of the front that every point is compared with first."""
+GUARDS, SAMPLE = 24, 512
+"""Points of the front that every point is compared with first, and points of a chunk that they are chosen by."""
 
 
 @dataclass
@@ -28,24 +28,44 @@ class Front:
     """Shape `(objectives, points)`, less is better, in order of the first."""
     index: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
+    guards: np.ndarray | None = field(default=None, repr=False)
+    guarded: int = field(default=0, repr=False)
+    """Points of the front when the guards were chosen."""
+
     def __post_init__(self) -> None:
         if self.values.size == 0:
             self.values = np.empty((self.objectives, 0))
 
     def candidates(self, values: np.ndarray) -> np.ndarray:
-        """Places of the points that no sentry of the front beats; `values` is `(objectives, points)`."""
-        count = self.values.shape[1]
+        """Places of the points that no guard of the front beats; `values` is `(objectives, points)`."""
         places = np.arange(values.shape[1])
-        if not count:
+        if not self.values.shape[1]:
             return places
-        sentries = np.unique(np.linspace(0, count - 1, SENTRIES * (self.objectives - 1) ** 2 or 1).astype(int))
-        for number, at in enumerate(np.random.default_rng(0).permutation(sentries)):
-            left = values if not number else values[:, places]
-            alive = _not_worse(left, self.values[:, at])
-            places = np.flatnonzero(alive) if not number else places[alive]
+        left = values
+        for guard in self._guarding(values).T:
+            alive = np.flatnonzero(_not_worse(left, guard))
+            if len(alive) < left.shape[1]:
+                left, places = np.take(left, alive, axis=1), places[alive]
             if len(places) < 64:
                 break
-        return places[self._not_below(values[:, places])] if self.objectives == 2 else places
+        return places[self._not_below(left)] if self.objectives == 2 else places
+
+    def _guarding(self, values: np.ndarray) -> np.ndarray:
+        """The points of the front that together beat most of a sample of the chunk; chosen anew where the front has changed."""
+        count = self.values.shape[1]
+        if self.guards is None or abs(count - self.guarded) > 0.1 * count:
+            sample = values[:, np.linspace(0, values.shape[1] - 1, min(SAMPLE, values.shape[1])).astype(np.int64)]
+            some = self.values[:, np.linspace(0, count - 1, min(count, 4 * SAMPLE)).astype(np.int64)]
+            beats = np.all(some[:, None, :] <= sample[:, :, None], axis=0)
+            chosen = []
+            while len(chosen) < GUARDS and len(beats):
+                best = int(np.argmax(beats.sum(axis=0)))
+                if not beats[:, best].any():
+                    break
+                chosen.append(best)
+                beats = beats[~beats[:, best]]
+            self.guards, self.guarded = some[:, chosen], count
+        return self.guards
 
     def _not_below(self, values: np.ndarray) -> np.ndarray:
         """Where no point of a front of two objectives is better; exact, equal points stay."""
@@ -74,11 +94,11 @@ class Front:
         self.add(other.values, other.index)
 
 
-def _not_worse(values: np.ndarray, sentry: np.ndarray) -> np.ndarray:
-    """Where a point is better than the sentry somewhere, or equal to it everywhere (equal points are told apart later)."""
-    better = values[0] < sentry[0]
-    equal = values[0] == sentry[0]
-    for row, limit in zip(values[1:], sentry[1:], strict=True):
+def _not_worse(values: np.ndarray, guard: np.ndarray) -> np.ndarray:
+    """Where a point is better than the guard somewhere, or equal to it everywhere (equal points are told apart later)."""
+    better = values[0] < guard[0]
+    equal = values[0] == guard[0]
+    for row, limit in zip(values[1:], guard[1:], strict=True):
         better |= row < limit
         equal &= row == limit
     return better | equal
