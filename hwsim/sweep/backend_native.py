@@ -168,11 +168,11 @@ class NativeKernel:
         points = np.broadcast_shapes(*(c.shape[1:] for c in columns.values())) or (1,)
         count, slow_count = points[-1], points[0] if len(points) == 2 else 1
         padded = -(-count // LANES) * LANES
-        slow = np.ascontiguousarray(np.stack([_row(columns, n).reshape(-1) for n in self.slow], axis=-1)) if self.slow else np.empty((1, 0))
+        slow = np.ascontiguousarray(_rows(columns, self.slow).T) if self.slow else np.empty((1, 0))
         fast = np.empty((len(self.fast), padded))
-        for place, name in zip(fast, self.fast, strict=True):
-            place[:count] = _row(columns, name).reshape(-1)
-            place[count:] = place[count - 1]
+        if self.fast:
+            fast[:, :count] = _rows(columns, self.fast)
+            fast[:, count:] = fast[:, count - 1 : count]
         made = np.empty((sum(len(rows) for rows in self.outputs.values()), slow_count, padded))
         self.function(*map(ctypes.c_long, (slow_count, padded)), *(ctypes.c_void_p(a.ctypes.data) for a in (slow, fast, made)))
         return self._named(made[..., :count].reshape(-1, *points))
@@ -190,7 +190,9 @@ class NativeKernel:
         return found
 
 
-def _row(columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """A column, or one row of it (`name#row`)."""
-    base, _, row = name.partition("#")
-    return columns[base][int(row or 0)]
+def _rows(columns: Mapping[str, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """Columns, or rows of them (`name#row`), one after the other."""
+    bases = list(dict.fromkeys(name.partition("#")[0] for name in names))
+    starts = dict(zip(bases, np.cumsum([0, *(len(columns[b]) for b in bases)]), strict=False))
+    together = np.concatenate([columns[b].reshape(len(columns[b]), -1) for b in bases])
+    return together[[starts[base] + int(row or 0) for base, _, row in (name.partition("#") for name in names)]]
