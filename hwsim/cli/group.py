@@ -67,7 +67,7 @@ COMMANDS = {
     "sweep": Lazy("hwsim.cli.sweep:sweep", "Many design points: the best, the Pareto front, and why the others fail."),
     "simulate": Lazy("hwsim.cli.simulate:simulate", "Error of each convolution of a network on an optical bench."),
     "search": Lazy(
-        "hwsim.cli.search:search", "Good designs where a grid is too large, or where a network must be built or trained for each."
+        "hwsim.cli.search:search", "Good designs where a grid is too large, or where networks are built or trained."
     ),
     "operations": Lazy("hwsim.cli.operations:operations", "Energy by counting operations, under the conventions of papers."),
     "targets": Lazy("hwsim.cli.targets:targets", "Known devices: list them, show one, check a device file."),

@@ -38,7 +38,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--html", type=_FILE, metavar="FILE", help="Write a self-contained page with interactive plots (needs plotly).")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 def search(source: str | None, **given: Any) -> None:
-    """Good designs where a grid is too large, or where a network must be built or trained for each.
+    """Good designs where a grid is too large, or where networks are built or trained.
 
     Axes, conditions and objectives are those of `hwsim sweep`; ranges need no steps.
 
