@@ -144,6 +144,9 @@ class Cost:
     """What each row takes of the resources, shape `(rows,)` or `(points, rows)`; empty where rows share them all."""
     row_extra: Mapping[str, Array] = field(default_factory=dict)
     """Named columns that one family adds (cycles, reuse factor)."""
+    limits: Mapping[str, Array] = field(default_factory=dict)
+    """Limits beside memory and resources, by name: whether the design exceeds them, shape `()` or `(points,)`. `Target.verdict` says it in
+    words for a single design."""
 
 
 class Device(Protocol):

@@ -278,3 +278,22 @@ def test_metrics_that_do_not_exist() -> None:
         plan(made, best="fits")
     with pytest.raises(InputError, match=r"best 'latency,energy'; expected one metric"):
         plan(made, best="latency,energy")
+
+
+def test_designs_that_no_tool_builds_do_not_fit() -> None:
+    """Limits beside memory and resources count in a sweep as in an estimate: products that are unrolled at a time."""
+    vary = {"strategy": "latency,resource", "reuse_factor": "1,4,64"}
+    found = hwsim.sweep("jet_tagger?widths=256,32,32", FPGA, vary=vary, where="", pareto="latency,lut")
+    designs = list(found.top(k=6))
+    assert [bool(d.metrics["fits"]) for d in designs] == [d.estimate().fits for d in designs]
+    assert {bool(d.metrics["fits"]) for d in designs} == {True, False}
+    assert hwsim.sweep("jet_tagger?widths=256,32,32", FPGA, vary=vary).counts.infeasible["fits: unrolled products"] == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "chip"), [("pilotnet_sdnn", "loihi2"), ("keyword_spotter", "loihi"), ("spikformer_4_384_cifar", "loihi2")]
+)
+def test_chips_that_cannot_hold_a_network_are_told_apart(model: str, chip: str) -> None:
+    found = hwsim.sweep(model, chip, vary={"core_count": "32,128,100000", "axons_in_per_core": "100,100000"}, where="")
+    for design in found.top(k=6):
+        assert bool(design.metrics["fits"]) == design.estimate().fits, design

@@ -101,7 +101,7 @@ def count_lines(counts: Any) -> list[str]:
         if failed:
             lines.append(f"  {failed:,} fail {text!r} ({_share(failed, counts.points)})")
             lines += [
-                f"    {n:,} for want of {t.removeprefix(f'{text}: ')}" for t, n in counts.infeasible.items() if t.startswith(f"{text}: ")
+                f"    {n:,} over the limit of {t.removeprefix(f'{text}: ')}" for t, n in counts.infeasible.items() if t.startswith(f"{text}: ")
             ]
     return [*lines, *([f"  {counts.nan:,} are not a number"] if counts.nan else [])]
 

@@ -26,6 +26,7 @@ def measured(cost: Cost, *, batch: int = 1) -> dict[str, Array]:
     for name, item in cost.resources.items():
         found[name.lower()] = item.used
         over[f"{OVER}{name.lower()}"] = item.used > item.available
+    over |= {f"{OVER}{name}": exceeded for name, exceeded in cost.limits.items()}
     found |= {name: value for name, value in cost.extra.items() if name not in found}
     return {**found, **over, "fits": ~_any(over)}
 

@@ -75,7 +75,7 @@ def _read(raw: Any, kind: Kind) -> Values:
     return _listed([raw], kind)
 
 
-_OPTIONS = re.compile(r"^(.*?)((?:\s+(?:x\s*-?\d+|log|linear))*)\s*$", re.S)
+_OPTIONS = re.compile(r"^(.*?)((?:\s*(?<![A-Za-z])x\s*-?\d+|\s+(?:log|linear))*)\s*$", re.S)
 
 
 def _from_text(text: str, kind: Kind) -> Values:

@@ -75,7 +75,19 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
             "fifos": fifos.count,
             "fifo_depth": fifos.depth,
         },
+        limits=_limits(program, hardware, mapping),
     )
+
+
+def _limits(program: Program, hardware: Hardware, mapping: FpgaMapping) -> dict[str, Array]:
+    """Whether some layer unrolls more products than the HLS tool does; our own circuits have no such limit."""
+    from hwsim.targets.fpga.feasibility import UNROLL_LIMIT, unrolled_products
+
+    if mapping.stage == "yosys" or program.tables[0].kind != "matrix":
+        return {}
+    columns = program.tables[0].columns
+    products = unrolled_products(columns, hardware.reuse_factor[..., : len(columns.n_in)])
+    return {"unrolled products": np.max(products, axis=-1) >= UNROLL_LIMIT}
 
 
 def instances(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants) -> Hardware:
@@ -183,5 +195,3 @@ def _extra(hardware: Hardware, fifos: Fifos, latency: Array, interval: Array, ma
         "multipliers": np.sum(hardware.multipliers, axis=-1),
         "fifos": np.sum(fifos.count, axis=-1),
     }
-
-

@@ -84,7 +84,19 @@ def program_cost(program: Program, *, device: NeuroDevice, mapping: NeuroMapping
             "synaptic_operations": happened.synaptic_operations,
             "limit": allocation.limit + 0 * rows,
         },
+        limits=limits(allocation, c, device),
     )
+
+
+def limits(found: Allocation, c: ConnectionColumns, device: NeuroDevice) -> dict[str, Array]:
+    """What dividing a population does not help: inputs of a neuron over the axons of a core, its synapses over the core's memory."""
+    inputs = np.where((found.inputs > device.axons_in_per_core) & (found.own > 0), 1.0, 0.0)
+    over = {"input axons": np.max(inputs, axis=-1) > 0}
+    if device.partition != "whole":
+        bits = c.population_synapses / np.maximum(c.population_neurons, 1.0) * (device.weight_bits + device.synapse_overhead_bits)
+        large = np.where((bits > device.synapse_bits_per_core) & (c.neurons > 0), 1.0, 0.0)
+        over["synapses of a core"] = np.max(large, axis=-1) > 0
+    return over
 
 
 def known_cores(found: Allocation, c: ConnectionColumns) -> Allocation:
