@@ -155,13 +155,13 @@ def part_layers(backends: list[str]) -> dict[str, Any]:
     for backend in backends:
         mlp = []
         for layers in (2, 4, 8, 16, 32):
-            made = rate(fpga_space(layers, sample="random", points=1 << 17), backend, metrics=("latency_s", "lut"), points=1 << 17)
+            made = rate(fpga_space(layers, sample="random", points=1 << 18), backend, metrics=("latency_s", "lut"), points=1 << 18)
             mlp.append((layers, 1 / made["rate"]))
         cnn = []
-        for model in ("resnet18", "resnet50", "mobilenet_v2", "densenet121"):
-            made_space = gpu_space(last=200, sample="random", points=1 << 17, model=model)
+        for model in ("lenet5", "vit_ti16", "resnet18", "resnet50", "mobilenet_v2"):
+            made_space = gpu_space(last=200, sample="random", points=1 << 18, model=model)
             rows = Preparing()(made_space.block(0)).program.row_count
-            cnn.append((model, rows, 1 / rate(made_space, backend, points=1 << 17)["rate"]))
+            cnn.append((model, rows, 1 / rate(made_space, backend, points=1 << 18)["rate"]))
         found[backend] = {"mlp": mlp, "cnn": cnn}
         print(backend, found[backend], file=sys.stderr)
     return found

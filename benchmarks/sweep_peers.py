@@ -83,9 +83,14 @@ def scale_sim(topology: str) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "scale.cfg"
         config.write_text(CONFIG)
+        layout = Path(folder) / "layout.csv"  # must be there, though the configuration does not use it
+        names = [line.split(",")[0] for line in Path(topology).read_text().splitlines()]
+        layout.write_text("".join(f"{name},{'1,' * 20}\n" for name in names))
         start = time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
-            tool = scalesim(save_disk_space=True, verbose=False, config=str(config), topology=topology, layout="", input_type_gemm=False)
+            tool = scalesim(
+                save_disk_space=True, verbose=False, config=str(config), topology=topology, layout=str(layout), input_type_gemm=False
+            )
             tool.run_scale(top_path=folder)
         return {"tool": f"SCALE-Sim {importlib.metadata.version('scalesim')}", "cpu_s": time.process_time() - start}
 

@@ -50,6 +50,7 @@ def test_backends_agree_to_a_millionth(case: str, backend: str, monkeypatch: pyt
     if backend == "torch":
         here("native")  # torch.compile needs the same compiler
     monkeypatch.setattr(engines, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(engines, "WORTH_BUILDING", 0)
     block = Preparing()(space(**SPACES[case]).block(0))
     axes = [a.name for a in block.outer.inner.axes]
     metrics = ("latency_s", "energy_j", "power_w", "fits")

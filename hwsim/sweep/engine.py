@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -26,6 +26,8 @@ APART = 1.5
 """Cost of an operation on a single row relative to one on several."""
 WORTH_COMPILING = 20_000
 """Points of a block below which the plain way through the cost function is as fast."""
+WORTH_BUILDING = 200_000
+"""Points of a block below which numpy is done before a compiler is."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,26 @@ class Points:
         raise UnknownName("metric or axis", name, [*self.values, *self.slow, *self.fast])
 
 
+class _Later(Mapping[str, np.ndarray]):
+    """Columns that are made when somebody asks for one."""
+
+    def __init__(self, make: Callable[[], Mapping[str, np.ndarray]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping[str, np.ndarray]:
+        return self._make()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
 def fields_of(block: Block) -> dict[str, Any]:
     """Fields that vary and the axes that they take, as `trace` wants them."""
     found: dict[str, Any] = {}
@@ -189,9 +211,15 @@ class Engine:
         self.block, self.layout = block, Layout(block.outer.inner, tuple(fast))
         self.wanted, self.backend = tuple(wanted), backend
         self.note = ""
-        """Why points are costed the plain way; empty where they are not."""
+        """Why points are not costed as they were asked to be; empty where they are."""
         self._run: Callable[[int, int], Mapping[str, np.ndarray]] = self._plain
-        if block.outer.inner.count < WORTH_COMPILING and backend == "numpy":
+        count = block.outer.inner.count
+        if backend != "numpy" and count < WORTH_BUILDING:
+            self.backend, self.note = (
+                "numpy",
+                f"programs with fewer than {WORTH_BUILDING:,} points are costed with numpy: no time to compile",
+            )
+        if count < WORTH_COMPILING:
             return
         try:
             found = traced(block, wanted)
@@ -210,7 +238,7 @@ class Engine:
             slow, base = layout.combinations(layout.slow, start, stop)
             fast, offsets = layout.fast_part
         else:
-            slow, base = self._columns(start, stop), np.arange(start, stop, dtype=np.int64)
+            slow, base = _Later(lambda: self._columns(start, stop)), np.arange(start, stop, dtype=np.int64)
             fast, offsets = {}, np.zeros(1, dtype=np.int64)
         count = len(base) * len(offsets)
         values = {
@@ -240,8 +268,12 @@ class Engine:
         kernel = kernel_of(self.backend, outputs)
 
         def run(start: int, stop: int) -> Mapping[str, np.ndarray]:
-            columns = {name: c[None] for name, c in self._columns(start, stop).items()}
-            return {name: v[0] for name, v in kernel.chunked(columns).items()}
+            found = {name: np.empty(stop - start, bool if node.is_test else float) for name, node in outputs.items()}
+            for at in range(start, stop, DRAWN_POINTS):
+                columns = {name: c[None] for name, c in self._columns(at, min(at + DRAWN_POINTS, stop)).items()}
+                for name, v in kernel.chunked(columns).items():
+                    found[name][at - start : at - start + DRAWN_POINTS] = v[0]
+            return found
 
         return run
 
@@ -266,6 +298,8 @@ class Engine:
         return run
 
 
+DRAWN_POINTS = 1 << 14
+"""Points of a sample that are drawn at a time."""
 CHUNK_POINTS = {"numpy": 4096, "native": 1 << 17, "torch": 1 << 16, "jax": 1 << 16}
 """Points at a time by backend."""
 

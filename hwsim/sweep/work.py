@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Job:
                 continue
         return job
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Fingerprint of all that the result depends on."""
         from hwsim import __version__
