@@ -191,3 +191,18 @@ def test_unknown_layers_are_named() -> None:
     with pytest.raises(UnknownName) as caught:
         plan(space("jet_tagger", FPGA, vary={"reuse_factor[fx*]": "1,2"}))
     assert str(caught.value) == "unknown layer in axis 'mapping.reuse_factor[fx*]': 'fx*'. Known: fc1, fc2, fc3, output."
+
+
+def test_a_graph_has_its_sizes() -> None:
+    import hwsim
+
+    with pytest.raises(InputError) as caught:
+        space(hwsim.load("resnet18"), GPU, vary={"batch": "1,2"})
+    assert str(caught.value) == (
+        "batch varies, but the model is a graph, which has its sizes; expected what it is loaded from, or a function"
+    )
+
+
+def test_options_of_a_builder_that_does_not_tell_them() -> None:
+    made = space("hf:LlamaConfig?num_hidden_layers=2", GPU, vary={}, model_axes={"hidden_size": "256:512:128", "hidden_act": "silu,gelu"})
+    assert made.block(3).base.model == "hf:LlamaConfig?num_hidden_layers=2&hidden_size=384&hidden_act=gelu"

@@ -16,6 +16,9 @@ from hwsim.errors import InputError, UnknownName
 from hwsim.graph import Graph
 from hwsim.sweep.space import LAYERS, Base, Outer, Space, is_builder
 
+MOST_PROGRAMS = 256
+"""Programs of one network that are kept while a sweep goes through its blocks."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -96,6 +99,8 @@ class Preparing:
         """
         base = outer.base
         graph = self.graph(base)
+        if len(programs := graph.__dict__.get("_programs", {})) > MOST_PROGRAMS:
+            programs.clear()
         target, device = api.find(base.device, overrides=base.set)
         mapping = mapping_of(target, graph, base.mapping)
         return Block(outer, target, device, mapping, api.lowered(target, graph, device=device, mapping=mapping))

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from hwsim.errors import InputError, UnknownName
+from hwsim.graph import Graph
 from hwsim.sweep.axes import Axis, Choices, Interval
 from hwsim.sweep.names import Names, unique
 from hwsim.sweep.reading import Kind, read
-from hwsim.sweep.space import SAMPLINGS, Base, Space, is_builder
+from hwsim.sweep.space import LOAD, SAMPLINGS, Base, Space, is_builder
 
 MOST_BLOCKS = 1_000_000
 """Programs that a sweep may lower; more is taken for a mistake."""
@@ -56,7 +57,7 @@ def space(
     base = Base(models_[0], devices_[0], dict(load or {}), dict(mapping or {}), dict(set or {}))
     lists = [Axis(n, Choices(tuple(v)), outer=True) for n, v in (("model", models_), ("device", devices_)) if len(v) > 1]
     said = [*({f"model.{k}": v for k, v in (model_axes or {}).items()}).items(), *vary.items()]
-    axes = (*lists, *(_axis(raw, names.kind(name), free=free) for name, raw in said))
+    axes = (*lists, *(_axis(raw, names.kind(name, raw), free=free) for name, raw in said))
     unique([a.name for a in axes], "axis")
     _consistent(base, axes)
     if sample not in SAMPLINGS:
@@ -87,6 +88,11 @@ def _consistent(base: Base, axes: Sequence[Axis]) -> None:
         fixed = {"device": base.set, "mapping": base.mapping}.get(group, base.load)
         if (rest or group) in fixed and fixed[rest or group] is not None:
             raise InputError(f"{axis.name} is given a value, and varies too; drop one of them")
+    sizes = [a.name for a in axes if a.name.partition(".")[0] in (*LOAD, "dim")]
+    if sizes and isinstance(base.model, Graph):
+        raise InputError(
+            f"{sizes[0]} varies, but the model is a graph, which has its sizes; expected what it is loaded from, or a function"
+        )
     if any(a.name.startswith("model.") for a in axes) and not isinstance(base.model, str) and not is_builder(base.model):
         raise InputError(
             f"options of a builder vary, but the model is a {type(base.model).__name__}; expected a name, or a function that makes it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class Names:
         """
         return cls(tuple(models), tuple(api.find(d) for d in devices))
 
-    def kind(self, name: str) -> Kind:
+    def kind(self, name: str, raw: Any = None) -> Kind:
         """What an axis of this name may hold; `sm_count` means `device.sm_count`, where only that can be meant.
 
         Raises:
@@ -53,7 +54,7 @@ class Names:
         if group == "mapping":
             return self._mapping_kind(f"{full}{bracket}{pattern}", rest)
         if group == "model":
-            return self._model_kind(full, rest)
+            return self._model_kind(full, rest, raw)
         return Kind(full, numeric=full != "phase", integer=full != "phase", outer=True, check=None if full == "phase" else _at_least_one)
 
     def _full(self, name: str) -> str:
@@ -63,7 +64,7 @@ class Names:
             return short
         if name.startswith("dim.") and len(name) > 4:
             return name
-        if name in known:
+        if name in known or (name.startswith("model.") and not any(known_options(m) for m in self.models)):
             return name
         means = [k for k in known if k.partition(".")[2] == name]
         if len(means) > 1:
@@ -106,11 +107,13 @@ class Names:
         whole = "int" in annotation or (columns and (default is None or isinstance(default, int)))
         return Kind(name, unit_of(option), numeric, whole, outer=not columns, check=_tried(target, option))
 
-    def _model_kind(self, name: str, option: str) -> Kind:
+    def _model_kind(self, name: str, option: str, raw: Any) -> Kind:
         missing = [str(m) for m in self.models if option not in options_of(m) and known_options(m)]
         if missing:
             raise InputError(f"axis {name!r}: {missing[0]} has no option {option!r}; sweep models of different builders apart")
         default = next((options_of(m)[option] for m in self.models if option in options_of(m)), None)
+        if default is None and isinstance(raw, str):
+            default = 1 if re.fullmatch(r"[\d\s,:]+|\d+\.\.\d+(\s*x\s*\d+)?(\s+log)?", raw) else raw
         numeric = isinstance(default, int | float) and not isinstance(default, bool)
         return Kind(name, numeric=numeric, integer=numeric and isinstance(default, int), outer=True, check=self._buildable(option))
 
