@@ -32,10 +32,11 @@ TERMS: Mapping[str, Mapping[str, float]] = {
         "camera": 1.0,
         "shot": 1.0,
         "dark": 0.1,
-        "few": 1.0,
+        "few": 5.0,
         "few_power": 1.5,
-        "border": 3.0,
-        "common": 0.01,
+        "border": 10.0,
+        "common_camera": 3.0,
+        "common_mask": 3.0,
         "peak": 1.0,
         "taps_power": 0.0,
         "side_power": 0.0,
@@ -47,7 +48,7 @@ TERMS: Mapping[str, Mapping[str, float]] = {
         "stray": 1.0,
         "camera": 1.0,
         "shot": 1.0,
-        "common": 0.01,
+        "common_mask": 3.0,
         "peak": 1.0,
         "taps_power": 0.0,
         "side_power": 0.0,
@@ -121,10 +122,7 @@ def relative_error(
     >>> 0.01 < float(e) < 0.04
     True
     """
-    if detection not in DETECTIONS:
-        raise UnknownName("detection", detection, DETECTIONS)
-    if signs not in STATISTICS:
-        raise UnknownName("way of showing signs", signs, STATISTICS)
+    _check_names(detection, signs)
     xp = namespace(input_bits, mask_bits, camera_bits, photons, read_noise_e, full_well_e, kernel, size, channels)
     kernel, size, channels, photons, full_well_e = (_real(xp, v) for v in (kernel, size, channels, photons, full_well_e))
     input_bits, mask_bits, camera_bits = (_real(xp, v) for v in (input_bits, mask_bits, camera_bits))
@@ -137,12 +135,21 @@ def relative_error(
         read=as_array(xp, (read_noise_e / electrons) ** 2),
         shot=own["shot"] * xp.where(photons > 1e300, 0.0, 1 / electrons),
     )
-    camera = _roots(frame, steps, own) if detection == "coherent" else _intensities(frame, steps)
-    mask = _mask_coherent if detection == "coherent" else _mask_incoherent
+    coherent = detection == "coherent"
+    camera = _roots(frame, steps, own) if coherent else _intensities(frame, steps)
+    mask, shared = (_mask_coherent if coherent else _mask_incoherent)(frame, mask_bits, own)
     shown = own["input"] * frame.covered * frame.taps * at.kernel_square * PASSES_OF_KERNEL[signs] / (_levels(xp, input_bits) - 1) ** 2 / 12
-    wrong = PASSES[signs] * (mask(frame, mask_bits, own) + frame.peak**2 * camera)
-    each = shown + wrong * (1 + own["common"] * (channels - 1))
+    each = shown + PASSES[signs] * (mask + frame.peak**2 * camera)
+    if signs == "unsigned":
+        each = each + (channels - 1) * (own["common_mask"] * shared + (_bias(frame, steps, camera, own) if coherent else 0.0))
     return xp.sqrt(channels * each / _signal(frame, channels))
+
+
+def _check_names(detection: str, signs: str) -> None:
+    if detection not in DETECTIONS:
+        raise UnknownName("detection", detection, DETECTIONS)
+    if signs not in STATISTICS:
+        raise UnknownName("way of showing signs", signs, STATISTICS)
 
 
 def _real(xp: Any, value: Array) -> Array:
@@ -183,13 +190,14 @@ class _Frame:
         self.side = size + kernel - 1
         self.fill = (size / self.side) ** 2
         self.covered, self.covered_square = _coverage(kernel, size)
-        sums = self.taps**2 * at.kernel_mean**2 + self.taps * (at.kernel_square - at.kernel_mean**2)
+        inside = xp.minimum(kernel, size) ** 2.0
+        sums = inside**2 * at.kernel_mean**2 + inside * (at.kernel_square - at.kernel_mean**2)
         self.mean = at.image_mean * sums**0.5
-        self.spread = (self.taps * at.kernel_square * (at.image_square - at.image_mean**2)) ** 0.5
+        self.spread = (inside * at.kernel_square * (at.image_square - at.image_mean**2)) ** 0.5
         pixels = 2 * xp.log(size**2.0)
         bounded = (sums**0.5 * (1 - at.image_mean) / self.spread) ** 2
         self.peak = self.mean + peak * (1 / (1 / bounded**2 + 1 / pixels**2)) ** 0.25 * self.spread
-        self.lit = xp.maximum(self.taps * at.kernel_lit_frac, xp.ones_like(self.taps))
+        self.lit = xp.maximum(inside * at.kernel_lit_frac, xp.ones_like(inside))
 
 
 def _signal(frame: _Frame, channels: Array) -> Array:
@@ -225,6 +233,12 @@ def _roots(frame: _Frame, noise: _Noise, factor: Mapping[str, float]) -> Array:
     return (1 - nothing) * ((1 - share) * total / len(NODES) + share * even) + nothing * clipped
 
 
+def _bias(frame: _Frame, noise: _Noise, camera: Array, factor: Mapping[str, float]) -> Array:
+    """Square of what rounding takes from the mean of a root, in all channels alike; where signs alternate it cancels."""
+    rounding = noise.converter / (noise.dark + noise.shot * (frame.mean / frame.peak) ** 2 + 1e-30)
+    return factor["common_camera"] * (camera * rounding * frame.peak**2 / frame.mean) ** 2
+
+
 def _arc(square: Array) -> Array:
     """About atan(1 / x) of the root of `square`, from plain powers."""
     return (square + (2 / math.pi) ** 2) ** -0.5
@@ -251,21 +265,22 @@ def _depth(frame: _Frame, mask_bits: Array, *, top: Array, square: Array, factor
     return (amplitude * square / (amplitude + square) + phase) * (1 - 1 / frame.taps) * powers
 
 
-def _mask_coherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> Array:
-    """Noise of the spectrum on the varying part of the image, and, where the image ends, on its mean."""
+def _mask_coherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> tuple[Array, Array]:
+    """Noise of the spectrum on the varying part of the image, and, where the image ends, on its mean; and what channels share of it."""
     at, top = frame.at, frame.taps * frame.at.kernel_mean
     wrong = _depth(frame, mask_bits, top=top, square=frame.taps * (at.kernel_square - at.kernel_mean**2), factor=factor)
     seen = at.image_square - at.image_mean**2 + factor["edge"] * (1 - frame.fill) * at.image_mean**2
-    return wrong * frame.fill * seen
+    found = wrong * frame.fill * seen
+    return found, (found / frame.mean) ** 2
 
 
-def _mask_incoherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> Array:
+def _mask_incoherent(frame: _Frame, mask_bits: Array, factor: Mapping[str, float]) -> tuple[Array, Array]:
     """The point spread |h + d|^2 is wrong where there are taps (2 h d), and everywhere by the stray light d^2."""
     at = frame.at
     wrong = _depth(frame, mask_bits, top=frame.taps * at.root_mean, square=frame.taps * (at.kernel_mean - at.root_mean**2), factor=factor)
     crossed = 4 * frame.taps * at.kernel_mean * wrong / frame.side**2 * at.image_square
-    stray = factor["stray"] * (wrong * frame.fill * at.image_mean) ** 2
-    return crossed + stray
+    stray = (wrong * frame.fill * at.image_mean) ** 2
+    return crossed + factor["stray"] * stray, stray
 
 
 def fitted_constants(detection: str, signs: str) -> Mapping[str, float]:
