@@ -70,10 +70,10 @@ def _device_names(_ctx: click.Context, _param: click.Parameter, incomplete: str)
     return [name for name in shelf.devices() if name.startswith(incomplete)]
 
 
-def on_option(*, multiple: bool) -> Callable[[Any], Any]:
+def on_option(*, multiple: bool, required: bool = True) -> Callable[[Any], Any]:
     """`--on DEVICE`, once or several times."""
     text = "A device (`hwsim targets list`) or a device file (x.yaml)" + ("; give it once a device." if multiple else ".")
-    return click.option("--on", "on", metavar="DEVICE", required=True, multiple=multiple, shell_complete=_device_names, help=text)
+    return click.option("--on", "on", metavar="DEVICE", required=required, multiple=multiple, shell_complete=_device_names, help=text)
 
 
 _POSITIVE = click.IntRange(min=1)

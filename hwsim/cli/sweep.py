@@ -46,7 +46,7 @@ def space_options(command: Any) -> Any:
     for option in reversed(
         (
             click.option("--model", "models", metavar="MODEL", multiple=True, help="A further network; give it once a network."),
-            click.option("--on", "on", metavar="DEVICE", multiple=True, help="A device or a device file (x.yaml); give it once a device."),
+            options.on_option(multiple=True, required=False),
             click.option(
                 "--vary",
                 metavar="AXIS=VALUES",
