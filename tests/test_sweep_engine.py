@@ -26,6 +26,11 @@ CASES: dict[str, dict[str, Any]] = {
     "gpu": {"models": "resnet18", "devices": "a100-sxm-80gb", "vary": GPU},
     "gpu-fp32": {"models": "mobilenet_v2", "devices": "v100-sxm2-16gb", "vary": GPU, "mapping": {"dtype": "fp32", "runtime": "eager"}},
     "gpu-attention": {"models": "vit_ti16", "devices": "h100-sxm-80gb", "vary": {**GPU, "l2_b": "10 MB..60 MB x3"}},
+    "neuromorphic": {
+        "models": "pilotnet_sdnn",
+        "devices": "loihi2",
+        "vary": {"soma_spike_j": "1 pJ..9 pJ x30", "axons_out_per_core": "4000,8000,16000", "barrier_s": "1 us..9 us x8"},
+    },
     "fpga": {"models": "jet_tagger", "devices": "xcu250", "vary": FPGA, "mapping": {"strategy": "resource"}},
     "fpga-stream": {
         "models": "jet_tagger",
@@ -39,6 +44,23 @@ CASES: dict[str, dict[str, Any]] = {
 @cache
 def block(case: str) -> Block:
     return Preparing()(space(**CASES[case]).block(0))
+
+
+def test_functions_of_rows_are_traced() -> None:
+    graph, picks = Graph(), np.array([2, 0, 2])
+    x, rows = np.random.default_rng(0).uniform(size=(6, 1)), np.array([1.0, 2.0, 5.0])
+
+    def task(v: Any) -> Any:
+        wide = v * rows
+        taken = np.take(wide, picks, axis=-1) + np.cumsum(wide, axis=-1) + np.cumsum(v, axis=-1)
+        return np.sum(np.clip(taken, 0.5, 3.0) @ np.arange(6.0).reshape(3, 2), axis=-1)
+
+    node = task(Traced(graph, graph.column("x"), (POINTS, 1))).node
+    for backend in ("numpy", "native"):
+        if backend == "native":
+            needs_compiler()
+        got = engines.kernel_of(backend, {"y": node})({"x": x.T})["y"][0]
+        np.testing.assert_allclose(got, task(x), rtol=1e-12)
 
 
 def some(made: Block, count: int = 64) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -140,7 +162,9 @@ def traced_column() -> Traced:
         (float, "one number of a column (float)"),
         (bool, "a branch on the value of a column"),
         (np.asarray, "a plain array of a column (np.asarray)"),
-        (np.sort, "np.sort"),
+        (lambda x: float(np.sort(x)), "np.sort"),
+        (lambda x: bool(np.any(2.0 * np.sort(x) > x)), "np.sort"),
+        (lambda x: np.asarray(np.where(x > 0, np.stack([x, x])[0], x)), "np.stack"),
         (list, "a loop over a column"),
         (lambda x: x + np.zeros((5, 1)), "an array of shape (5, 1) beside a column"),
         (lambda x: np.sum(x, axis=0), "np.sum over axis 0 of shape (1000003, 1)"),

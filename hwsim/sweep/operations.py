@@ -12,9 +12,9 @@ from hwsim.sweep.nodes import UFUNCS
 def apply(op: str, values: list[Any], param: Any, width: int, *, xp: Any = np) -> Any:
     """The result of one operation; arguments of width 1 broadcast.
 
-    Operations that are not elementwise: `sum`, `max`, `min` over rows, `dot` (sum weighted by `param`),
-    `concat` (`param`: widths), `matrix` (`param`: rows times others), `rows` (`param`: a slice), `lookup` (`param`: table, one row or
-    one a row of the index), `search` (`param`: sorted keys, side), `interpolate` (`param`: places, values).
+    Not elementwise are `sum`, `max`, `min` over rows, `dot` (sum weighted by `param`), `concat` (`param`: widths), `matrix` (`param`: rows
+    times others), `rows` (`param`: slice or places), `lookup` (`param`: table, one row or one a row of the index), `search` (`param`:
+    sorted keys, side) and `interpolate` (`param`: places, values).
     """
     if op in UFUNCS:
         return _elementwise(xp, op)(*values)

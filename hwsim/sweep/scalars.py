@@ -63,7 +63,9 @@ def _concat(s: _Scalars, node: Node, args: list[list[Node]]) -> list[Node]:
 
 
 def _rows(s: _Scalars, node: Node, args: list[list[Node]]) -> list[Node]:
-    return args[0][node.param]
+    if isinstance(node.param, slice):
+        return args[0][node.param]
+    return [args[0][place] for place in node.param]
 
 
 def _pairwise(s: _Scalars, op: str, nodes: Sequence[Node]) -> Node:

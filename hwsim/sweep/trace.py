@@ -26,6 +26,51 @@ class NotTraceable(Exception):
     """A cost function asks for what is only known at a point; the text says for what."""
 
 
+class Unknown(np.lib.mixins.NDArrayOperatorsMixin):
+    """What a function that is not known here would give: no trouble as long as no total depends on it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __array_ufunc__(self, *args: Any, **kwargs: Any) -> Unknown:
+        return self
+
+    def __array_function__(self, *args: Any) -> Unknown:
+        return self
+
+    def __getitem__(self, key: Any) -> Unknown:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NotTraceable(self.reason)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        raise NotTraceable(self.reason)
+
+    def __bool__(self) -> bool:
+        raise NotTraceable(self.reason)
+
+    def __float__(self) -> float:
+        raise NotTraceable(self.reason)
+
+    __int__ = __index__ = __float__  # type: ignore[assignment]
+
+    def __iter__(self) -> Any:
+        raise NotTraceable(self.reason)
+
+
+def unknown_in(values: Any) -> Unknown | None:
+    """The first one among arguments, also inside of lists."""
+    for value in values:
+        if isinstance(value, Unknown):
+            return value
+        if isinstance(value, list | tuple) and (found := unknown_in(value)) is not None:
+            return found
+    return None
+
+
 class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of a trace."""
 
@@ -71,6 +116,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     __int__ = __index__ = __float__  # type: ignore[assignment]
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if (unknown := unknown_in(inputs)) is not None:
+            return unknown
         if ufunc is np.matmul and method == "__call__":
             from hwsim.sweep.trace_functions import matrix_product
 
@@ -85,8 +132,10 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from hwsim.sweep.trace_functions import FUNCTIONS
 
+        if (unknown := unknown_in(args)) is not None:
+            return unknown
         if func not in FUNCTIONS:
-            raise NotTraceable(f"np.{func.__name__}")
+            return Unknown(f"np.{func.__name__}")
         return FUNCTIONS[func](self.graph, *args, **kwargs)
 
     def astype(self, dtype: Any, copy: bool = True) -> Traced:
@@ -134,6 +183,8 @@ def as_node(graph: Graph, value: Any) -> tuple[Node, tuple[int, ...]]:
     """Node and shape of a traced array, an array or a number."""
     if isinstance(value, Traced):
         return value.node, value.shape
+    if isinstance(value, Unknown):
+        raise NotTraceable(value.reason)
     array = np.asarray(value)
     shape = array.shape
     if array.ndim == 2 and shape[0] == POINTS and array.strides[0] == 0:

@@ -93,6 +93,26 @@ def matrix_product(graph: Graph, a: Any, b: Any) -> Traced:
     return Traced(graph, found, (shape[0], table.shape[1]))
 
 
+def taken_rows(graph: Graph, a: Any, indices: Any, axis: Any = None, **more: Any) -> Traced:
+    """Rows of a traced array at constant places."""
+    node, shape = as_node(graph, a)
+    places = np.asarray(indices)
+    if len(shape) != 2 or axis not in (-1, 1) or places.ndim != 1:
+        raise NotTraceable(f"np.take along axis {axis} of shape {shape}")
+    count = len(places)
+    found = node if node.width == 1 else graph.make("rows", node, param=places.astype(np.int64), width=count)
+    return Traced(graph, found, (shape[0], count))
+
+
+def accumulated(graph: Graph, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Traced:
+    """Running sums over the rows."""
+    _, shape = as_node(graph, a)
+    if axis not in (-1, 1) or len(shape) != 2:
+        raise NotTraceable(f"np.cumsum along axis {axis} of shape {shape}")
+    wide = elementwise(graph, "multiply", a, np.ones(shape[1]))
+    return matrix_product(graph, wide, np.triu(np.ones((shape[1], shape[1]))))
+
+
 def searched(graph: Graph, a: Any, v: Any, side: str = "left", sorter: Any = None) -> Traced:
     """Places of traced values in a constant sorted list."""
     node, shape = as_node(graph, v)
@@ -155,6 +175,8 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.ones_like: filled(1.0),
     np.clip: clipped,
     np.round: rounded,
+    np.take: taken_rows,
+    np.cumsum: accumulated,
     np.searchsorted: searched,
     np.interp: interpolated,
     np.reshape: reshape,
