@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hwsim.arrays import Array
-from hwsim.cost import Program, Target
+from hwsim.cost import Cost, Program, Target
 from hwsim.errors import InputError
 
 CHUNK_POINTS = 1024
@@ -45,30 +45,53 @@ def evaluate(
     lengths = {len(column) for column in vary.values()}
     if len(lengths) != 1:
         raise InputError(f"columns of length {sorted(lengths)} to vary; expected one common length")
-    count, parts = lengths.pop(), []
-    for start in range(0, count, chunk):
-        columns = {name: _column(values[start : start + chunk]) for name, values in vary.items()}
-        own = {name.removeprefix(MAPPING): v for name, v in columns.items() if name.startswith(MAPPING)}
-        changed = replace(device, **{name: v for name, v in columns.items() if not name.startswith(MAPPING)})
-        cost = target.cost(program, device=changed, mapping=replace(mapping, **own) if own else mapping)
-        used = {name: item.used for name, item in cost.resources.items()}
-        parts.append(
-            ({"latency": cost.latency_s, "energy": cost.energy_j.total, "memory": cost.memory.total_b}, used, min(chunk, count - start))
-        )
-    rows = [size for _, _, size in parts]
-    totals = {name: _filled([t[name] for t, _, _ in parts], rows) for name in ("latency", "energy", "memory")}
-    resources = {name: _filled([used[name] for _, used, _ in parts], rows) for name in parts[0][1]}
-    return Points(totals["latency"], totals["energy"], totals["memory"], resources)
+    count = lengths.pop()
+    found = _traced(target, program, device=device, mapping=mapping, vary=vary) if count >= WORTH_TRACING else None
+    if found is None:
+        parts = (range(start, min(start + chunk, count)) for start in range(0, count, chunk))
+        rows = [_plain(target, program, device=device, mapping=mapping, vary=vary, part=part) for part in parts]
+        found = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    resources = {name.removeprefix(USED): values for name, values in found.items() if name.startswith(USED)}
+    return Points(found["latency"], found["energy"], found["memory"], resources)
 
 
-MAPPING = "mapping."
-"""Prefix of what varies in the mapping."""
+def totals(cost: Cost) -> dict[str, Array]:
+    """What is kept of a cost."""
+    used = {f"{USED}{name}": item.used for name, item in cost.resources.items()}
+    return {"latency": cost.latency_s, "energy": cost.energy_j.total, "memory": cost.memory.total_b, **used}
+
+
+def _plain(target: Target, program: Program, *, vary: Mapping[str, np.ndarray], part: range, **base: Any) -> dict[str, np.ndarray]:
+    """The cost function on columns of some points."""
+    from hwsim.sweep.trace import cost_of
+
+    columns = {name: _column(values[part.start : part.stop]) for name, values in vary.items()}
+    found = totals(cost_of(target, program, columns=columns, **base))
+    return {name: np.broadcast_to(np.reshape(v, -1) if np.ndim(v) else v, (len(part),)) for name, v in found.items()}
+
+
+def _traced(target: Target, program: Program, *, vary: Mapping[str, np.ndarray], **base: Any) -> dict[str, np.ndarray] | None:
+    """All points through the cost function as an expression graph; None where it cannot be traced."""
+    from hwsim.sweep.backend_numpy import NumpyKernel
+    from hwsim.sweep.rewrite import rewritten
+    from hwsim.sweep.trace import NotTraceable, trace
+
+    wide = {name: _column(values) for name, values in vary.items()}
+    fields = {name: name if v.shape[1] == 1 else tuple(f"{name}#{i}" for i in range(v.shape[1])) for name, v in wide.items()}
+    try:
+        made = trace(target, program, fields=fields, measure=totals, **base)
+    except NotTraceable:
+        return None
+    columns = {name if v.shape[1] == 1 else f"{name}#{i}": v[None, :, i] for name, v in wide.items() for i in range(v.shape[1])}
+    found = NumpyKernel(rewritten(made.graph, made.outputs)).chunked(columns)
+    return {name: values[0] for name, values in found.items()}
+
+
+WORTH_TRACING = 20_000
+"""Points below which the cost function on columns is as fast."""
+USED = "used "
 
 
 def _column(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     return values[:, None] if values.ndim == 1 else values
-
-
-def _filled(values: Any, rows: list[int]) -> np.ndarray:
-    return np.concatenate([np.broadcast_to(np.reshape(v, -1) if np.ndim(v) else v, (n,)) for v, n in zip(values, rows, strict=True)])
