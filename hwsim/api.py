@@ -323,8 +323,8 @@ def sweep(
 
     >>> import hwsim
     >>> s = hwsim.sweep("resnet50", "a100-sxm-80gb", vary={"sm_count": "64:128:32", "batch": [1, 8]}, pareto="latency,energy")
-    >>> s.counts.points, s.best().axes["device.sm_count"]
-    (6, 128.0)
+    >>> s.counts.points, s.best().axes["batch"]
+    (6, 1)
 
     Raises:
         UnknownName: an axis, metric, model or device that does not exist.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -88,6 +90,12 @@ def test_random_points_are_uniform_and_blocks_differ() -> None:
 def test_a_sample_draws_from_listed_values_evenly() -> None:
     made = Space(Base("m", "d"), (Axis("device.x", Choices((1.0, 2.0, 4.0))),), "lhs", 300, 0)
     assert np.unique(made.columns(0, 300)["device.x"], return_counts=True)[1].tolist() == [100, 100, 100]
+
+
+def test_examples_in_the_docstrings() -> None:
+    modules = [importlib.import_module(f"hwsim.sweep.{name}") for name in ("axes", "space", "constraints", "names", "build", "spec")]
+    for module in (*modules, importlib.import_module("hwsim.api")):
+        assert doctest.testmod(module).failed == 0, module.__name__
 
 
 def test_every_point_of_a_sweep_is_a_single_estimate() -> None:
