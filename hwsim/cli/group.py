@@ -66,9 +66,7 @@ COMMANDS = {
     "compare": Lazy("hwsim.cli.compare:compare", "One network on several devices, side by side."),
     "sweep": Lazy("hwsim.cli.sweep:sweep", "Many design points: the best, the Pareto front, and why the others fail."),
     "simulate": Lazy("hwsim.cli.simulate:simulate", "Error of each convolution of a network on an optical bench."),
-    "search": Lazy(
-        "hwsim.cli.search:search", "Good designs where a grid is too large, or where networks are built or trained."
-    ),
+    "search": Lazy("hwsim.cli.search:search", "Good designs where a grid is too large, or where networks are built or trained."),
     "operations": Lazy("hwsim.cli.operations:operations", "Energy by counting operations, under the conventions of papers."),
     "targets": Lazy("hwsim.cli.targets:targets", "Known devices: list them, show one, check a device file."),
     "models": Lazy("hwsim.cli.models:models", "Known networks: list them, show one."),
