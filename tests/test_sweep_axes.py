@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwsim.errors import InputError, UnknownName
 from hwsim.sweep.axes import Choices, Interval, Steps
 from hwsim.sweep.build import space
+from hwsim.sweep.constraints import constraints
 from hwsim.sweep.names import Names
 from hwsim.sweep.reading import Kind, read, shown
 
@@ -206,3 +210,30 @@ def test_a_graph_has_its_sizes() -> None:
 def test_options_of_a_builder_that_does_not_tell_them() -> None:
     made = space("hf:LlamaConfig?num_hidden_layers=2", GPU, vary={}, model_axes={"hidden_size": "256:512:128", "hidden_act": "silu,gelu"})
     assert made.block(3).base.model == "hf:LlamaConfig?num_hidden_layers=2&hidden_size=384&hidden_act=gelu"
+
+
+LETTERS = "0123456789.:,x logTB/sekn-+eE[]()<>'\" "
+KINDS = (COUNT, RATE, Kind("m", numeric=False, outer=True), Kind("o", integer=True, outer=True))
+WORDS = [
+    *("latency", "fits", "lut", "dtype", "<", ">=", "==", "and", "or", "not", "(", ")", "2us", "3", "1e400", "'a'", "+", "-"),
+    *("*", "/", "0", "%", "50%", "in", "[", "]", ".", "abs(", "**", "if", "else", "lambda:", "#", "\\", "2", "GB"),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(LETTERS, max_size=24), kind=st.sampled_from(KINDS))
+def test_any_text_is_read_or_refused(text: str, kind: Kind) -> None:
+    with contextlib.suppress(InputError):
+        values = read(text, kind)
+        assert len(values) == 0 or len(values.take(np.arange(1))) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(words=st.lists(st.sampled_from(WORDS), max_size=9))
+def test_any_condition_is_read_or_refused(words: list[str]) -> None:
+    known = {"latency_s": "s", "fits": "bool", "lut": "", "mapping.dtype": "text"}
+    values = {"latency_s": np.ones(1), "fits": np.array([True]), "lut": np.ones(1), "mapping.dtype": np.array(["a"], dtype=object)}
+    with contextlib.suppress(InputError):
+        for condition in constraints(" ".join(words), known=known):
+            condition.mask(values)
+            condition.excess(values)

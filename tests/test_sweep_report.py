@@ -84,6 +84,9 @@ def test_sobol_indices_share_out_between_axes() -> None:
     pytest.importorskip("scipy")
     made = space("jet_tagger", "xcu250", vary={"clock_period": "2,4", "reuse_factor": "1,8"}, mapping={"strategy": "resource"})
     (found,) = sobol(made, ["latency_s"], samples=512)
+    again = hwsim.sweep("jet_tagger", "xcu250", vary={"clock_period": "2,4", "reuse_factor": "1,8"}, strategy="resource")
+    np.testing.assert_array_equal(again.sensitivity("latency", samples=512)[0].total, found.total)
+    assert repr(again).startswith("<sweep of 4 points, 4 kept, 1 on the front; best DesignPoint(0: mapping.clock_period_s=2e-09, ")
     values = {
         (c, r): hwsim.estimate("jet_tagger", "xcu250", strategy="resource", clock_period=c, reuse_factor=r).latency_s
         for c in (2, 4)

@@ -11,9 +11,9 @@ import numpy as np
 
 from hwsim.errors import InputError
 from hwsim.sweep.constraints import objectives
+from hwsim.sweep.kept import Counts, front
 from hwsim.sweep.plan import Plan
 from hwsim.sweep.result import DesignPoint, Designs
-from hwsim.sweep.simple import Counts, front
 
 ATTRIBUTE = "hwsim"
 """User attribute of a trial that holds its axes, metrics and how far it is from satisfying each condition."""

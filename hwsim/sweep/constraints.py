@@ -217,7 +217,7 @@ class _Reader:
             inner = self._truth(node.operand).compute
             return _Term(lambda values: inner(values) == False, "bool")  # noqa: E712 - of an array
         if isinstance(node.op, ast.USub):
-            term = self._term(node.operand)
+            term = self._number(node.operand)
             return _Term(lambda values: -term.compute(values), term.unit, term.literal)
         raise self._refused(node)
 

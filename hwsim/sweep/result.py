@@ -16,6 +16,7 @@ from hwsim.sweep.plan import Plan
 
 if TYPE_CHECKING:
     from hwsim.estimate import Estimate
+    from hwsim.sweep.sensitivity import Indices
     from hwsim.sweep.space import Space
 
 
@@ -144,6 +145,18 @@ class Result:
 
     def _designs(self, kept: Any) -> Designs:
         return Designs(self.space, np.asarray(kept.index), {n: np.asarray(v) for n, v in kept.metrics.items()})
+
+    def sensitivity(self, *metrics: str, samples: int = 256) -> tuple[Indices, ...]:
+        """Sobol indices of metrics over the whole space, by default of the objectives (`hwsim.sweep.sensitivity.sobol`)."""
+        from hwsim.sweep.sensitivity import sobol
+
+        names = [self._objective(m).metric for m in metrics] or [o.metric for o in self.plan.objectives]
+        return sobol(self.space, names, samples=samples)
+
+    def __repr__(self) -> str:
+        found = self.top(k=1)
+        best = f"; best {found[0]!r}" if len(found) else ""
+        return f"<sweep of {self.counts.points:,} points, {self.counts.kept:,} kept, {len(self.raw.pareto()):,} on the front{best}>"
 
     def to_pandas(self) -> Any:
         """The points of the front as a pandas DataFrame."""

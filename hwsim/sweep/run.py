@@ -14,10 +14,10 @@ from hwsim.errors import HwsimError, InputError, MissingExtra, UnknownName
 from hwsim.sweep.blocks import Preparing
 from hwsim.sweep.constraints import Constraint, Objective
 from hwsim.sweep.engine import BACKENDS, plain_metrics
+from hwsim.sweep.kept import Counts, Kept
 from hwsim.sweep.measure import OVER
 from hwsim.sweep.parallel import done
 from hwsim.sweep.reduce import Asked, State
-from hwsim.sweep.simple import Counts, Kept
 from hwsim.sweep.space import Space
 from hwsim.sweep.store import Journal, Part, check_disk, joined, parquet, table
 from hwsim.sweep.work import KEEPS, TASK_POINTS, Job, Task, about, units_of, worker_of
