@@ -105,6 +105,8 @@ def test_bad_searches() -> None:
         hwsim.search("resnet18", GPU, trials=2, vary=vary, run={"sampler": "nsga"})
     with pytest.raises(InputError, match=r"storage 'x'; expected journal:FILE, or the URL of a database such as sqlite:///search.db"):
         hwsim.search("resnet18", GPU, trials=2, vary=vary, run={"storage": "x"})
+    with pytest.raises(InputError, match=r"storage 'foo://x' cannot be used: "):
+        hwsim.search("resnet18", GPU, trials=2, vary=vary, run={"storage": "foo://x"})
     with pytest.raises(InputError, match=r"nothing varies; expected an axis of two values at least"):
         hwsim.search("resnet18", GPU, trials=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -121,10 +122,19 @@ def _storage(optuna: Any, text: str | None) -> Any:
         return JournalStorage(JournalFileBackend(text.removeprefix("journal:")))
     if "://" not in text:
         raise InputError(f"storage {text!r}; expected journal:FILE, or the URL of a database such as sqlite:///search.db")
-    try:
-        return optuna.storages.RDBStorage(text)
-    except ImportError as error:
-        raise InputError(f"storage {text!r}: {error}") from None
+    return _database(optuna, text)
+
+
+def _database(optuna: Any, url: str) -> Any:
+    """A database; again where another worker is making its tables at the same moment."""
+    for attempt in range(5):
+        try:
+            return optuna.storages.RDBStorage(url)
+        except Exception as error:  # of the database's own driver
+            if attempt == 4 or "already exists" not in str(error):
+                raise InputError(f"storage {url!r} cannot be used: {str(error).splitlines()[0]}") from None
+            time.sleep(0.2 * (attempt + 1))
+    raise AssertionError("unreachable")
 
 
 class _Runner:
