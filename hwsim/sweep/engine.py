@@ -177,7 +177,7 @@ def traced(block: Block, wanted: Sequence[str] | None = None) -> Trace:
 def fast_axes(block: Block, wanted: Sequence[str]) -> tuple[str, ...]:
     """The fast axes that pay for a block; none for samples and for families that cannot be traced."""
     space = block.outer.inner
-    if space.sampling != "grid" or not space.inner_axes:
+    if space.sampling != "grid" or not space.inner_axes or space.inner_count < WORTH_COMPILING:
         return ()
     try:
         found = traced(block, wanted)
@@ -215,10 +215,8 @@ class Engine:
         self._run: Callable[[int, int], Mapping[str, np.ndarray]] = self._plain
         count = block.outer.inner.count
         if backend != "numpy" and count < WORTH_BUILDING:
-            self.backend, self.note = (
-                "numpy",
-                f"programs with fewer than {WORTH_BUILDING:,} points are costed with numpy: no time to compile",
-            )
+            self.backend = "numpy"
+            self.note = f"programs with fewer than {WORTH_BUILDING:,} points are costed with numpy: no time to compile"
         if count < WORTH_COMPILING:
             return
         try:
@@ -240,14 +238,7 @@ class Engine:
         else:
             slow, base = _Later(lambda: self._columns(start, stop)), np.arange(start, stop, dtype=np.int64)
             fast, offsets = {}, np.zeros(1, dtype=np.int64)
-        count = len(base) * len(offsets)
-        values = {
-            name: np.broadcast_to(v.reshape(-1) if v.size == count else v.reshape(v.shape[0], 1), (count,))
-            if v.size in (1, count)
-            else np.broadcast_to(v, (len(base), len(offsets))).reshape(-1)
-            for name, v in self._run(start, stop).items()
-        }
-        return Points(values, base + outer.start, offsets, slow, fast)
+        return Points(self._run(start, stop), base + outer.start, offsets, slow, fast)
 
     def _columns(self, start: int, stop: int) -> dict[str, np.ndarray]:
         inner = self.block.outer.inner
