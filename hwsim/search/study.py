@@ -131,7 +131,7 @@ def _database(optuna: Any, url: str) -> Any:
         try:
             return optuna.storages.RDBStorage(url)
         except Exception as error:  # of the database's own driver
-            if attempt == 4 or "already exists" not in str(error):
+            if attempt == 4 or not any(w in str(error) for w in ("already exists", "UNIQUE", "locked")):
                 raise InputError(f"storage {url!r} cannot be used: {str(error).splitlines()[0]}") from None
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError("unreachable")
