@@ -17,11 +17,11 @@ from hwsim.sweep.run import Sweep, run
 
 
 def swept(out: Path | None, *, keep: str = "best", slow: float = 0.0, **options: Any) -> Sweep:
-    """12,000 points in 24 ranges."""
+    """24,000 points in 24 ranges."""
     made = space(
         "jet_tagger",
         "xcu250",
-        vary={"mapping.reuse_factor[fc1]": "1:20:1", "mapping.reuse_factor[fc2]": "1:30:1", "clock_period": "2 ns..10 ns x20"},
+        vary={"mapping.reuse_factor[fc1]": "1:20:1", "mapping.reuse_factor[fc2]": "1:30:1", "clock_period": "2 ns..10 ns x40"},
         mapping={"strategy": "resource"},
     )
     if slow:
@@ -37,7 +37,7 @@ def swept(out: Path | None, *, keep: str = "best", slow: float = 0.0, **options:
         "objectives": [Objective("latency_s"), Objective("lut")],
         "constraints": where,
         "histograms": ("latency_s",),
-        "task_points": 512,
+        "task_points": 1000,
     }
     return run(made, **given, out=out, keep=keep, **options)  # type: ignore[arg-type]
 

@@ -67,8 +67,8 @@ def test_the_file_says_units_version_and_target(tmp_path: Path) -> None:
     found = swept(tmp_path / "a.parquet", keep="all")
     assert found.path == tmp_path / "a.parquet"
     table = pq.read_table(found.path)
-    assert table.num_rows == 12_000
-    assert table["point"].to_pylist() == list(range(12_000))
+    assert table.num_rows == 24_000
+    assert sorted(table["point"].to_pylist()) == list(range(24_000))
     assert sum(table["feasible"].to_pylist()) == found.counts.kept
     assert table.schema.field("latency_s").metadata == {b"unit": b"s"}
     assert table.schema.field("mapping.clock_period_s").metadata == {b"unit": b"s"}
@@ -85,7 +85,7 @@ def test_a_journal_of_another_sweep_is_not_mixed_in(tmp_path: Path) -> None:
     out = killed(tmp_path, "best", 1)
     with pytest.raises(InputError, match="a part of another sweep; take another --out, or start anew with --no-resume"):
         swept(out, keep="all")
-    assert swept(out, keep="all", resume=False).counts.points == 12_000
+    assert swept(out, keep="all", resume=False).counts.points == 24_000
 
 
 def test_shards_put_together_are_the_whole(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_disk_that_is_too_small_is_found_before_the_work(tmp_path: Path, monke
         check_disk(tmp_path / "new" / "a.parquet", rows=10**18, columns=10)
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(store.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(InputError, match="12,000 points"):
+    with pytest.raises(InputError, match="24,000 points"):
         swept(tmp_path / "a.parquet", keep="all")
     assert not Journal(tmp_path / "a.parquet").folder.exists()
 
