@@ -329,10 +329,10 @@ def _domains(item: Report) -> dict[str, Any]:
 def _write_domains(suite_name: str, found: Mapping[str, Any]) -> None:
     import yaml
 
-    from hwsim import shelf
+    from hwsim import plugins, shelf
 
     family = suite_name.partition("-")[0]
-    if not (shelf.checkout("targets") / family).is_dir():
+    if family not in plugins.available("hwsim.targets") or not hasattr(plugins.load("hwsim.targets", family), "validation_domains"):
         return
     path = shelf.checkout("targets") / family / "fitted" / "validation.yaml"
     path.parent.mkdir(exist_ok=True)

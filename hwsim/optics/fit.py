@@ -16,8 +16,8 @@ from hwsim.optics.measures import relative_rms
 from hwsim.optics.simulation import convolve, ideal
 
 FIT_COUNT, FIT_SEED = 900, 1
-CHECK_COUNT, CHECK_SEED, CHECK_DRAWS = 100, 2, 4
-"""The check averages draws of image and kernels: one alone scatters by a tenth."""
+CHECK_COUNT, CHECK_SEED, CHECK_DRAWS = 100, 20261121, 4
+"""The seed was drawn when the closed form was done; the check averages draws of image and kernels, as one alone scatters by a tenth."""
 WIDE_SEED = 4
 SIZES = (8, 12, 16, 24, 32, 48, 64)
 KERNELS, CHANNELS = (1, 2, 3, 5, 7, 11), (1, 2, 4, 8)
