@@ -32,7 +32,7 @@ def swept(out: Path | None, *, keep: str = "best", slow: float = 0.0, **options:
             return done(self, task)
 
         work.Worker.__call__ = waiting  # type: ignore[method-assign]
-    where = constraints("fits and latency < 700 ns", known={"fits": "bool", "latency_s": "s"})
+    where = constraints("fits and latency < 200 ns", known={"fits": "bool", "latency_s": "s"})
     given = {
         "objectives": [Objective("latency_s"), Objective("lut")],
         "constraints": where,
