@@ -154,6 +154,7 @@ CASES = {
         {},
     ),
     "fpga": ("jet_tagger", FPGA, {"clock_period": "6ns..10ns", "static_power_w": "1..9"}, {}, {"strategy": "resource", "reuse_factor": 4}),
+    "optical": ("resnet18", "fatnet", {"exposure_s": "1us..1ms", "laser_w": "0.1..10"}, {}, {}),
     "neuromorphic": ("pilotnet_sdnn", "loihi2", {"firing_rate": "0.01..0.3", "static_w": "0.1..2"}, {}, {}),
 }
 
