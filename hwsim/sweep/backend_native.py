@@ -16,6 +16,7 @@ import numpy as np
 from hwsim.errors import InputError
 from hwsim.sweep.intervals import Bounds
 from hwsim.sweep.nodes import Node, reachable
+from hwsim.sweep.rewrite import exact_numbers
 from hwsim.sweep.scalars import scalarised_rows
 
 LANES = 8
@@ -25,7 +26,6 @@ FLAGS = (
     "-march=native",
     "-fno-math-errno",
     "-fno-trapping-math",
-    "-ffp-contract=fast",
     "-std=c++17",
     "-fschedule-insns",
     "-fsched-pressure",
@@ -50,11 +50,19 @@ def source(outputs: Sequence[Node], slow: Sequence[str], fast: Sequence[str]) ->
     places = {name: f"all(q[{i}])" for i, name in enumerate(slow)}
     places |= {name: f"*(const U*)(x + {i} * fast + f)" for i, name in enumerate(fast)}
     tables: list[str] = []
-    lines = [f"  {'M' if n.is_test else 'V'} n{n.number} = {_term(n, places, tables)};" for n in reachable(outputs) if n.value is None]
+    nodes = reachable(outputs)
+    exact = exact_numbers(nodes)
+    lines = [_line(node, places, tables, exact=node.number in exact) for node in nodes if node.value is None]
     stores = [f"  *(U*)(y + ({i} * slow + s) * fast + f) = {_number(node)};" for i, node in enumerate(outputs)]
     head = 'extern "C" void kernel(long slow, long fast, const double* q, const double* x, double* y) {'
     loops = [f" for (long s = 0; s < slow; s++, q += {len(slow)})", " for (long f = 0; f < fast; f += 8) {"]
     return "\n".join([LANES_HEADER.read_text(encoding="utf-8"), *tables, head, *loops, *lines, *stores, " }\n}\n"])
+
+
+def _line(node: Node, places: Mapping[str, str], tables: list[str], *, exact: bool) -> str:
+    """One statement; products that a step depends on are rounded before they are added to anything."""
+    kept = f" ROUNDED(n{node.number});" if exact and node.op == "multiply" else ""
+    return f"  {'M' if node.is_test else 'V'} n{node.number} = {_term(node, places, tables)};{kept}"
 
 
 def _term(node: Node, places: Mapping[str, str], tables: list[str]) -> str:
@@ -143,7 +151,8 @@ def _machine() -> str:
 def _compiled(tool: str, text: str, folder: Path) -> Path:
     code, made = folder / "kernel.cpp", folder / "kernel.so"
     code.write_text(text, encoding="utf-8")
-    done = subprocess.run([tool, *FLAGS, str(code), "-o", str(made)], capture_output=True, text=True)
+    contract = "-ffp-contract=fast" if {"avx512f", "avx512dq"} <= set(_machine().split()) else "-ffp-contract=off"
+    done = subprocess.run([tool, *FLAGS, contract, str(code), "-o", str(made)], capture_output=True, text=True)
     if done.returncode == 0:
         return made
     raise InputError(f"{tool} cannot compile the cost function: {done.stderr.strip().splitlines()[:1]}; take --backend numpy")

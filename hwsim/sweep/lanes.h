@@ -3,7 +3,11 @@
 #include <cstring>
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define WIDE
+#define ROUNDED(x) asm("" : "+v"(x))
 #include <immintrin.h>
+#endif
+#if !defined(WIDE)
+#define ROUNDED(x)
 #endif
 typedef double V __attribute__((vector_size(64)));
 typedef double U __attribute__((vector_size(64), aligned(8)));
