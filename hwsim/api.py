@@ -385,5 +385,5 @@ def search(
 
     made = space(model, target, vary=vary or {}, model_axes=model_axes, load=load, mapping=mapping, set=set, free=True)
     conditions = [c for c in ((where,) if isinstance(where, str) else tuple(where)) if c]
-    asked = plan(made, where=conditions, pareto=pareto, best=best, probe=False, extra=dict.fromkeys(metrics or {}, ""))
+    asked = plan(made, where=conditions, pareto=pareto, best=best, search=True, extra=dict.fromkeys(metrics or {}, ""))
     return run_study(asked, trials=trials, metrics=metrics, **(run or {}))

@@ -59,7 +59,7 @@ def search(source: str | None, **given: Any) -> None:
     spec = spec_of(source, {**given, "sample": None, "points": None})
     own = {name: _function(text) for name, text in _pairs(given["metrics"]).items()}
     made = plan(
-        spec.space(free=True), where=spec.where, pareto=spec.pareto, best=spec.best, top=spec.top, probe=False, extra=dict.fromkeys(own, "")
+        spec.space(free=True), where=spec.where, pareto=spec.pareto, best=spec.best, top=spec.top, search=True, extra=dict.fromkeys(own, "")
     )
     result = run(
         made,
@@ -73,7 +73,7 @@ def search(source: str | None, **given: Any) -> None:
         progress=None if given["quiet"] else Progress(given["trials"]),
     )
     if not result.counts.kept:
-        raise InputError(sweep_text.none_left(result.counts))
+        raise InputError(sweep_text.none_left(result))
     if given["html"]:
         output.write(given["html"], result.to_html(), quiet=given["quiet"])
     if given["as_json"]:

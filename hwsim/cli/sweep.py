@@ -157,7 +157,7 @@ def _run(made: Plan, given: Mapping[str, Any]) -> None:
         click.echo(f"part {part} of {whole} is done; when all are, the same command without --shard puts them together")
         return
     if not result.counts.kept:
-        raise InputError(sweep_text.none_left(result.counts))
+        raise InputError(sweep_text.none_left(result))
     if given["out"] and not given["quiet"]:
         click.echo(f"wrote {given['out']}", err=True)
     if given["html"]:

@@ -85,7 +85,7 @@ def _cards(result: Result | Searched) -> str:
     plan, counts = result.plan, result.counts
     best = result.best()
     metric = plan.best.metric
-    ruled = ", ".join(line.strip() for line in count_lines(counts)[1:]) or "all satisfy every condition"
+    ruled = ", ".join(line.strip() for line in count_lines(result)[1:]) or "all satisfy every condition"
     where = "; ".join(f"{short(a.name)} {value_text(best.axes[a.name], a)}" for a in varying(plan))
     cards = [
         ("Points", f"{counts.points:,}", f"{counts.kept:,} kept; {ruled}"),

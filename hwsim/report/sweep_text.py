@@ -94,41 +94,57 @@ def points_table(plan: Plan, designs: Designs, *, most: int = MOST_ROWS) -> Any:
     return table
 
 
-def count_lines(counts: Any) -> list[str]:
+MOST_REASONS = 5
+
+
+def count_lines(sweep: Result | Searched) -> list[str]:
     """What became of the points, in sentences."""
+    counts = sweep.counts
     lines = [f"{counts.points:,} points, {counts.kept:,} of them satisfy every condition"]
-    for text, failed in _conditions(counts).items():
+    for text, failed in _conditions(sweep).items():
         if failed:
             lines.append(f"  {failed:,} fail {text!r} ({_share(failed, counts.points)})")
-            lines += [
-                f"    {n:,} over the limit of {t.removeprefix(f'{text}: ')}" for t, n in counts.infeasible.items() if t.startswith(f"{text}: ")
-            ]
+            parts = {t.removeprefix(f"{text}: "): n for t, n in counts.infeasible.items() if t.startswith(f"{text}: ")}
+            lines += [f"    {n:,} over the limit of {what}" for what, n in parts.items()]
+    refused = refusals(sweep)
+    if refused:
+        lines.append(f"  {sum(refused.values()):,} cannot be built ({_share(sum(refused.values()), counts.points)})")
+        lines += [f"    {n:,}: {reason}" for reason, n in list(refused.items())[:MOST_REASONS]]
+        lines += [f"    and {len(refused) - MOST_REASONS:,} more reasons"] if len(refused) > MOST_REASONS else []
     return [*lines, *([f"  {counts.nan:,} are not a number"] if counts.nan else [])]
 
 
-def _conditions(counts: Any) -> dict[str, int]:
-    """Points that fail each condition, without what `fits` is made of (`fits: lut`)."""
-    failed = counts.infeasible
-    return {text: n for text, n in failed.items() if text.partition(": ")[0] not in failed.keys() - {text}}
+def _conditions(sweep: Result | Searched) -> dict[str, int]:
+    """Points that fail each condition."""
+    return {c.text: sweep.counts.infeasible.get(c.text, 0) for c in sweep.plan.constraints}
+
+
+def refusals(sweep: Result | Searched) -> dict[str, int]:
+    """Points whose network or program cannot be made, by reason, most first."""
+    texts = _conditions(sweep)
+    found = {t: n for t, n in sweep.counts.infeasible.items() if t not in texts and t.partition(": ")[0] not in texts}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3g} %" if whole else "-"
 
 
-def none_left(counts: Any) -> str:
+def none_left(sweep: Result | Searched) -> str:
     """Why there is nothing to show."""
-    killers = sorted(_conditions(counts).items(), key=lambda item: -item[1])
-    words = ", ".join(f"{text!r} rules out {failed:,}" for text, failed in killers if failed)
-    nan = f"{' and' if words else ''} {counts.nan:,} are not a number" if counts.nan else ""
-    return f"no point of {counts.points:,} satisfies every condition: {words}{nan}; relax one of them, or widen an axis"
+    counts, refused = sweep.counts, refusals(sweep)
+    killers = sorted(_conditions(sweep).items(), key=lambda item: -item[1])
+    words = [f"{text!r} rules out {failed:,}" for text, failed in killers if failed]
+    words += [f"{sum(refused.values()):,} cannot be built ({next(iter(refused))})"] if refused else []
+    words += [f"{counts.nan:,} are not a number"] if counts.nan else []
+    return f"no point of {counts.points:,} satisfies every condition: {', '.join(words)}; relax one of them, or widen an axis"
 
 
 def summary(sweep: Result | Searched) -> list[Any]:
     """What `hwsim sweep` prints."""
     plan = sweep.plan
     title = Text.assemble((model_words(plan), "bold"), f"; {space_words(plan)}")
-    parts: list[Any] = [title, *(Text(line, style="dim") for line in count_lines(sweep.counts)), Text()]
+    parts: list[Any] = [title, *(Text(line, style="dim") for line in count_lines(sweep)), Text()]
     parts += [Text(f"Best by {plan.best.text}"), points_table(plan, sweep.top())]
     if len(plan.objectives) > 1:
         front = sweep.pareto()
@@ -151,9 +167,9 @@ def _some(items: Sequence[Any]) -> str:
 
 def space_words(plan: Plan) -> str:
     """How many points of which axes."""
-    sizes = [f"{len(a.values) or 'range'} {short(a.name)}" for a in varying(plan)]
-    if plan.space.sampling == "grid" and not all(len(a.values) for a in plan.space.axes):
+    if plan.search:
         return f"search over {', '.join(short(a.name) for a in varying(plan))}"
+    sizes = [f"{len(a.values) or 'range'} {short(a.name)}" for a in varying(plan)]
     how = "grid" if plan.space.sampling == "grid" else f"{plan.space.sampling} sample, seed {plan.space.seed}"
     return f"{how} over {' x '.join(sizes)}" if sizes else how
 
@@ -167,7 +183,7 @@ def document(sweep: Result | Searched) -> dict[str, Any]:
         "hwsim": __version__,
         "model": model_words(plan).partition(" on ")[0],
         "axes": [{"name": a.name, "unit": a.unit, "values": len(a.values) or None} for a in plan.space.axes],
-        "sampling": plan.space.sampling,
+        "sampling": "search" if plan.search else plan.space.sampling,
         "seed": plan.space.seed,
         "counts": {
             "points": sweep.counts.points,

@@ -45,7 +45,7 @@ class Searched:
         good = np.all(list(masks.values()), axis=0) if masks else np.ones(len(costed), dtype=bool)
         index = np.array([t.number for t in costed], dtype=np.int64)
         failed = {text: int(np.sum(~mask)) for text, mask in masks.items()}
-        counts = Counts(len(trials), int(np.sum(good)), failed, len(trials) - len(costed))
+        counts = Counts(len(trials), int(np.sum(good)), {**failed, **reasons}, len(trials) - len(costed) - sum(reasons.values()))
         return cls(plan, Designs(plan.space, index, metrics, axes), good, counts, dict(reasons))
 
     @property
@@ -68,7 +68,7 @@ class Searched:
 
         found = self.top(metric, 1)
         if not len(found):
-            raise InputError(none_left(self.counts))
+            raise InputError(none_left(self))
         return found[0]
 
     def top(self, metric: str | None = None, k: int | None = None) -> Designs:

@@ -38,6 +38,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     """Metrics that the caller adds."""
+    search: bool = False
+    """Whether a sampler chooses the points."""
 
 
 def plan(
@@ -47,7 +49,7 @@ def plan(
     pareto: str | Sequence[str] = (),
     best: str = "latency",
     top: int = 10,
-    probe: bool = True,
+    search: bool = False,
     extra: Mapping[str, str] | None = None,
 ) -> Plan:
     """What is asked, checked.
@@ -58,7 +60,7 @@ def plan(
         best: metric of the best point and of the top list; `max:` before it where more is better.
         top: length of the list.
         extra: metrics that the caller adds, and their units.
-        probe: look at some points, and warn of conditions that hold nowhere among them.
+        search: a sampler chooses the points; else some of them are looked at, to warn of conditions that hold nowhere among them.
 
     Raises:
         UnknownName: a metric that does not exist.
@@ -82,7 +84,7 @@ def plan(
     for o in (*front, *wanted):
         if known[o.metric] in ("text", "bool"):
             raise InputError(f"objective {o.text!r} is no number; expected a metric such as latency, energy, memory")
-    return Plan(space, asked, front, wanted[0], top, known, _probed(space, asked) if probe else (), tuple(extra or ()))
+    return Plan(space, asked, front, wanted[0], top, known, () if search else _probed(space, asked), tuple(extra or ()), search)
 
 
 def _numbered(space: Space) -> Space:

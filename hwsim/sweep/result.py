@@ -121,7 +121,7 @@ class Result:
 
         found = self.top(metric, 1)
         if not len(found):
-            raise InputError(none_left(self.counts))
+            raise InputError(none_left(self))
         return found[0]
 
     def top(self, metric: str | None = None, k: int | None = None) -> Designs:
