@@ -12,7 +12,7 @@ import numpy as np
 from hwsim.sweep.nodes import UFUNCS, Node, reachable
 from hwsim.sweep.operations import OTHERS
 
-CHUNK_POINTS = 4096
+CHUNK_POINTS = 8192
 """Points at a time: some ten buffers of a network's rows fit the caches of a core."""
 
 

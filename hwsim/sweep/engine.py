@@ -291,7 +291,7 @@ class Engine:
 
 DRAWN_POINTS = 1 << 14
 """Points of a sample that are drawn at a time."""
-CHUNK_POINTS = {"numpy": 4096, "native": 1 << 17, "torch": 1 << 16, "jax": 1 << 16}
+CHUNK_POINTS = {"numpy": 8192, "native": 1 << 17, "torch": 1 << 16, "jax": 1 << 16}
 """Points at a time by backend."""
 
 
