@@ -297,7 +297,7 @@ def sweep(
     model_axes: Mapping[str, Any] | None = None,
     where: str | Sequence[str] = "fits",
     pareto: str | Sequence[str] = (),
-    best: str = "latency",
+    best: str = "",
     sample: str = "grid",
     points: int = 0,
     seed: int = 0,
@@ -315,7 +315,7 @@ def sweep(
         model_axes: values by option of the model's builder.
         where: conditions, such as `"fits and latency < 2us"`.
         pareto: objectives of the front, `"latency,energy"`.
-        best: metric of the best point; `"max:throughput_per_s"` where more is better.
+        best: metric of the best point, `"max:throughput_per_s"` where more is better; by default the first objective, else latency.
         sample: grid, random, lhs or sobol, the last three with a number of `points` and a `seed`.
         load: arguments of `load` that all points share: batch, seq_len, dims, passes ...
         run: how it is run: backend, processes, out, progress ... (`hwsim.sweep.running.execute`).
@@ -359,7 +359,7 @@ def search(
     model_axes: Mapping[str, Any] | None = None,
     where: str | Sequence[str] = "fits",
     pareto: str | Sequence[str] = (),
-    best: str = "latency",
+    best: str = "",
     metrics: Mapping[str, Any] | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name everywhere
     load: Mapping[str, Any] | None = None,

@@ -31,7 +31,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     multiple=True,
     help="A number of one's own, such as accuracy=train:score; the function gets the axes of a design.",
 )
-@click.option("--best", metavar="METRIC", help="Metric of the best designs [default: latency]; max: before it turns it round.")
+@click.option(
+    "--best",
+    metavar="METRIC",
+    help="Metric of the best designs [default: the first objective, else latency]; max: before it turns it round.",
+)
 @click.option("--top", type=click.IntRange(min=1), help="How many of the best designs are listed [default: 10].")
 @shared_workload_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")

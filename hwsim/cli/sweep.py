@@ -84,7 +84,11 @@ def _shard(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tu
 @click.command()
 @click.argument("source", metavar="[MODEL | SWEEP.yaml]", required=False)
 @space_options
-@click.option("--best", metavar="METRIC", help="Metric of the best points [default: latency]; max: before it turns it round.")
+@click.option(
+    "--best",
+    metavar="METRIC",
+    help="Metric of the best points [default: the first objective, else latency]; max: before it turns it round.",
+)
 @click.option("--top", type=click.IntRange(min=1), help="How many of the best points are listed [default: 10].")
 @click.option("--sample", help="grid, random, lhs (Latin hypercube) or sobol [default: grid].")
 @click.option("--points", type=click.IntRange(min=1), help="Points of a sample.")

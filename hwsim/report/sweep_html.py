@@ -89,7 +89,11 @@ def _cards(result: Result | Searched) -> str:
     where = "; ".join(f"{short(a.name)} {value_text(best.axes[a.name], a)}" for a in varying(plan))
     cards = [
         ("Points", f"{counts.points:,}", f"{counts.kept:,} kept; {ruled}"),
-        (f"Best {heading(metric).lower()}", metric_text(metric, float(best.metrics[metric])), f"point {best.index}: {where}"),
+        (
+            f"Best {_label(metric).lower() if unit_of(metric) else _label(metric)}",
+            metric_text(metric, float(best.metrics[metric])),
+            f"point {best.index}: {where}",
+        ),
         ("On the front", f"{len(result.pareto()):,}", ", ".join(o.text for o in plan.objectives)),
     ]
     inner = "".join(
@@ -108,6 +112,8 @@ def _front_controls() -> str:
 
 
 def _front_note(plan: Plan, drawn: int, failed: int) -> str:
+    if plan.search:
+        return f"Large dots: the front. Small dots: {drawn:,} designs that were tried; {failed:,} fail a condition. Hover for the design."
     whole = "all" if plan.space.count <= drawn + failed else f"{drawn + failed:,} drawn at random"
     words = f"Large dots: the front. Small dots: {whole} of {plan.space.count:,} points"
     return f"{words}, less {failed:,} that fail a condition. Hover for the design."
@@ -120,7 +126,7 @@ def _plot_data(plan: Plan, front: Designs, cloud: Designs) -> dict[str, Any]:
     names = [*objectives, *(n for n in names if n not in objectives)]
     others = [n for n in ("energy_j", "memory_b", "latency_s") if n not in objectives and n in names]
     return {
-        "metrics": {n: {"label": heading(n), "unit": unit_of(n).replace("1/s", "/s").replace("bool", "")} for n in names},
+        "metrics": {n: {"label": _label(n), "unit": unit_of(n).replace("1/s", "/s").replace("bool", "")} for n in names},
         "axes": {a.name: {"label": short(a.name), "unit": a.unit, "log": bool(getattr(a.values, "log", False))} for a in varying(plan)},
         "x": objectives[0],
         "y": objectives[1] if len(objectives) > 1 else others[0] if others else objectives[0],
@@ -136,6 +142,10 @@ def _points(plan: Plan, designs: Designs, names: Sequence[str]) -> dict[str, Any
     columns = {n: [_number(v) for v in metrics[n].tolist()] for n in names}
     chosen = {a.name: [value_text(v, a) if not isinstance(v, int | float) else v for v in axes[a.name].tolist()] for a in varying(plan)}
     return {"metrics": columns, "axes": chosen, "hover": list(_hovers(plan, designs.index, axes, metrics))}
+
+
+def _label(metric: str) -> str:
+    return "Throughput" if metric == "throughput_per_s" else heading(metric)
 
 
 def _number(value: Any) -> float | None:
@@ -164,8 +174,7 @@ def _sobol(plan: Plan) -> list[dict[str, Any]]:
     except (HwsimError, ValueError):
         return []
     return [
-        {"label": heading(i.metric), "axes": [short(a) for a in i.axes], "first": _shares(i.first), "total": _shares(i.total)}
-        for i in found
+        {"label": _label(i.metric), "axes": [short(a) for a in i.axes], "first": _shares(i.first), "total": _shares(i.total)} for i in found
     ]
 
 
@@ -185,7 +194,7 @@ def _swings(result: Result | Searched) -> dict[str, Any]:
         ends = [value_text(_item(s.values[p]), axes[s.axis]) for p in places]
         rows.append({"axis": short(s.axis), "low": _number(s.low), "high": _number(s.high), "ends": ends})
     unit = unit_of(metric)
-    return {"label": heading(metric), "unit": unit, "base": _number(float(best.metrics[metric])), "rows": rows} if rows else {}
+    return {"label": _label(metric), "unit": unit, "base": _number(float(best.metrics[metric])), "rows": rows} if rows else {}
 
 
 def _table(plan: Plan, designs: Designs) -> str:

@@ -47,7 +47,7 @@ def plan(
     *,
     where: Sequence[str] = ("fits",),
     pareto: str | Sequence[str] = (),
-    best: str = "latency",
+    best: str = "",
     top: int = 10,
     search: bool = False,
     extra: Mapping[str, str] | None = None,
@@ -57,7 +57,8 @@ def plan(
     Args:
         where: conditions, texts as `constraints` reads them.
         pareto: objectives of the front, `latency,energy`; without them the one of `best`.
-        best: metric of the best point and of the top list; `max:` before it where more is better.
+        best: metric of the best point and of the top list, `max:` before it where more is better; by default the first objective,
+            else latency.
         top: length of the list.
         extra: metrics that the caller adds, and their units.
         search: a sampler chooses the points; else some of them are looked at, to warn of conditions that hold nowhere among them.
@@ -73,7 +74,9 @@ def plan(
         | {a.name: axis_unit(a) for a in space.axes}
         | dict(extra or {})
     )
-    wanted = objectives(best, known=known)
+    wanted = (
+        objectives(best, known=known) if best else (objectives(pareto, known=known) if pareto else objectives("latency", known=known))[:1]
+    )
     if len(wanted) != 1:
         raise InputError(f"best {best!r}; expected one metric, such as latency (several: --pareto)")
     if top < 1:

@@ -50,8 +50,8 @@ class Spec:
     """Conditions."""
     pareto: tuple[str, ...] = ()
     """Objectives of the front."""
-    best: str = "latency"
-    """Metric of the best point and of the top list."""
+    best: str = ""
+    """Metric of the best point and of the top list; by default the first objective, else latency."""
     top: int = 10
 
     def space(self, *, free: bool = False) -> Space:
