@@ -14,7 +14,9 @@ import pytest
 
 from hwsim.errors import InputError
 from hwsim.sweep import store
-from hwsim.sweep.run import Sweep
+from hwsim.sweep.build import space
+from hwsim.sweep.constraints import Objective, constraints
+from hwsim.sweep.run import Sweep, run
 from hwsim.sweep.store import Journal, check_disk, decoded, encoded
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -128,3 +130,24 @@ def test_tables_of_what_was_found() -> None:
     frame = found.to_pandas()
     assert list(frame.index) == found.state.survivors.tolist()
     assert {"mapping.reuse_factor[fc1]", "latency_s", "lut"} <= set(frame.columns)
+
+
+def test_families_share_a_file_and_what_one_lacks_is_not_a_number(tmp_path: Path) -> None:
+    made = space("pilotnet_sdnn", ["loihi2", "a100-sxm-80gb"], vary={"batch": "1,2"})
+    found = run(made, objectives=[Objective("latency_s")], out=tmp_path / "two.parquet", keep="all")
+    table = pq.read_table(found.path)
+    assert table["device"].to_pylist() == ["loihi2", "loihi2", "a100-sxm-80gb", "a100-sxm-80gb"]
+    assert np.isnan(table["cores"].to_numpy()).tolist() == [False, False, True, True]
+    assert np.isnan(table["dram_b"].to_numpy()).tolist() == [True, True, False, False]
+    only = run(made, objectives=[Objective("cores")])
+    assert only.counts.infeasible == {"the gpu family has no cores": 2}
+    assert only.counts.kept == 2
+
+
+def test_a_file_of_no_points(tmp_path: Path) -> None:
+    made = space("jet_tagger", "xcu250", vary={"reuse_factor": "1,2"})
+    never = constraints("latency < 1 ps", known={"latency_s": "s"})
+    for keep in ("best", "feasible"):
+        found = run(made, objectives=[Objective("latency_s")], constraints=never, out=tmp_path / f"{keep}.parquet", keep=keep)
+        assert pq.read_table(found.path).num_rows == 0
+        assert len(found.best()) == len(found.pareto()) == 0

@@ -191,10 +191,12 @@ class Part:
 
 
 def joined(parts: Sequence[Path], out: Path) -> Path:
-    """One file of several, row group after row group."""
+    """One file of several, row group after row group; a file without rows where there are none."""
     with Part(out) as whole:
         for rows in _groups(parts):
             whole.add(rows)
+        if whole.writer is None:
+            whole.add(table({"point": np.empty(0, dtype=np.int64)}, units={}, about={}))
     return out
 
 

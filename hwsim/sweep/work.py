@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -137,7 +138,7 @@ class Worker:
         return state
 
     def _block(self, number: int, task: Task, state: State, part: Part) -> None:
-        outer = self.job.space.block(number)
+        job, outer = self.job, self.job.space.block(number)
         try:
             engine = self._engine(number)
         except HwsimError as error:
@@ -148,9 +149,22 @@ class Worker:
         step = max(1, CHUNK_POINTS // engine.layout.unit_points)
         for at in range(task.start, stop, step):
             points = engine(at, min(at + step, stop))
+            if missing := [name for name in job.asked.metrics if name not in points.values]:
+                if task.start == 0:
+                    state.refuse(f"the {engine.block.target.family} family has no {missing[0]}", outer.start, outer.stop)
+                return
             places = state.add(points)
-            if self.job.keep != "best" and self.job.out:
+            if job.keep != "best" and job.out:
                 self._keep(engine.block, points, places, part)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Metrics of all families among the devices, in the order of a file."""
+        names: dict[str, None] = {}
+        for number in _first_of_each_device(self.job.space):
+            with suppress(HwsimError):
+                names |= dict.fromkeys(needed(self.job.asked, self.preparing(self.job.space.block(number)), ALL))
+        return tuple(n for n in names if not n.startswith(OVER))
 
     def _engine(self, number: int) -> Engine:
         if number not in self.ready:
@@ -166,12 +180,20 @@ class Worker:
         chosen = np.arange(len(points)) if places is None or self.job.keep == "all" else places
         index = points.index(chosen)
         columns: dict[str, np.ndarray] = {"point": index, **self.job.space.at(index)}
-        columns |= {name: value[chosen] for name, value in points.values.items() if not name.startswith(OVER)}
+        columns |= {n: points.values[n][chosen] if n in points.values else np.full(len(chosen), np.nan) for n in self.columns}
         if self.job.keep == "all":
             feasible = np.zeros(len(points), dtype=bool)
             feasible[slice(None) if places is None else places] = True
             columns["feasible"] = feasible
         part.add(table(columns, units=units_of(self.job.space, columns), about=about(self.job, block)))
+
+
+def _first_of_each_device(space: Space) -> list[int]:
+    """Blocks that between them have every device."""
+    found: dict[str, int] = {}
+    for number in range(min(space.outer_count, 10_000)):
+        found.setdefault(str(space.block(number).base.device), number)
+    return list(found.values())
 
 
 ALL = "all"
