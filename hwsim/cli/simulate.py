@@ -124,7 +124,8 @@ def _notes(bench: Bench, found: Sequence[LayerError], left: Sequence[str]) -> li
     """What the reader of the table should know."""
     notes = []
     if sampled := sum(e.sampled is not None for e in found):
-        notes.append(f"of {sampled} layer{'s' if sampled > 1 else ''} a sample of channels (or a part of the image) was simulated; --channels all takes every one")
+        layers = f"{sampled} layer{'s' if sampled > 1 else ''}"
+        notes.append(f"of {layers} a sample of channels (or a part of the image) was simulated; --channels all takes every one")
     if bench.crosstalk_frac or bench.misalignment_px:
         notes.append("the closed form knows neither crosstalk nor misalignment")
     return [*notes, f"in electronics: {'; '.join(left)}"] if left else notes
