@@ -137,8 +137,8 @@ def processes(found: Mapping[str, Any], folder: Path) -> str:
         f"## Processes\n\n{points:,} points, `numpy`, start of the processes included.\n\n"
         f"{table(('processes', 'on the clock', 'CPU', 'points a second on the clock'), made)}\n"
         f"Two processes were {wall['1'] / wall['2']:.2f} times as fast as one (median; the best of three pairs {best:.2f}) on two cores "
-        f"with a load of {found['load']:.1f} from other work, and took {cpu['2'] / cpu['1']:.2f} times the CPU seconds: on idle cores "
-        f"{2 * cpu['1'] / cpu['2']:.2f} times as fast.\n"
+        f"with a load of {found['load']:.1f} from other work, and took {cpu['2'] / cpu['1']:.2f} times the CPU seconds: on cores of "
+        f"their own {2 * cpu['1'] / cpu['2']:.2f} times as fast.\n"
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.sweep import engine as engines
+from hwsim.sweep import evaluate
 from hwsim.sweep.backend_numpy import NumpyKernel
 from hwsim.sweep.blocks import Block, Preparing
 from hwsim.sweep.build import space
@@ -213,3 +214,18 @@ def test_expressions_mean_what_numpy_means(data: st.DataObject) -> None:
         flat = {n: v[None] for n, v in values.items()}
         for got in (kernel(flat)["y"], kernel.chunked(flat, chunk=11)["y"]):
             np.testing.assert_allclose(np.broadcast_to(got[0], expected.shape), expected, rtol=1e-9)
+
+
+def test_evaluate_traces_many_points() -> None:
+    rng, count = np.random.default_rng(0), 20_500
+    for made, vary in (
+        (block("gpu"), {"sm_count": rng.uniform(20, 200, count), "l2_b": rng.uniform(1e6, 1e8, count)}),
+        (block("fpga"), {"mapping.reuse_factor": rng.integers(1, 2000, (count, 4)).astype(float), "lut": np.full(count, 1e6)}),
+    ):
+        given = {"device": made.device, "mapping": made.mapping}
+        whole = evaluate(made.target, made.program, vary=vary, **given)
+        some = evaluate(made.target, made.program, vary={n: v[-500:] for n, v in vary.items()}, **given)
+        np.testing.assert_allclose(whole.latency_s[-500:], some.latency_s, rtol=1e-9)
+        np.testing.assert_allclose(whole.energy_j[-500:], some.energy_j, rtol=1e-9)
+        for name, used in some.resources.items():
+            np.testing.assert_allclose(whole.resources[name][-500:], used, rtol=1e-9)

@@ -125,6 +125,8 @@ class Worker:
     preparing: Preparing = field(default_factory=Preparing)
     ready: dict[int, Engine] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    wanted: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Metrics that have to be computed, by family."""
 
     def __call__(self, task: Task) -> State:
         """What is kept of a range; with a journal on disk the range is marked as done there."""
@@ -170,8 +172,10 @@ class Worker:
         if number not in self.ready:
             self.ready.clear()
             block = self.preparing(self.job.space.block(number))
-            wanted = None if self.job.keep == "best" else ALL
-            self.ready[number] = Engine(block, wanted=needed(self.job.asked, block, wanted), fast=self.job.fast, backend=self.job.backend)
+            family = block.target.family
+            if family not in self.wanted:
+                self.wanted[family] = needed(self.job.asked, block, None if self.job.keep == "best" else ALL)
+            self.ready[number] = Engine(block, wanted=self.wanted[family], fast=self.job.fast, backend=self.job.backend)
             if (note := self.ready[number].note) and note not in self.notes:
                 self.notes.append(note)
         return self.ready[number]
