@@ -135,17 +135,29 @@ def part_fpga(backends: list[str]) -> dict[str, Any]:
 
 
 def part_scale(backends: list[str]) -> dict[str, Any]:
-    """Cost a point of whole sweeps from 1e3 to 1e8 points (numpy to 1e7), with and without what comes before the first point."""
+    """Cost a point from 1e3 to 1e8 points (numpy to 1e7): of whole sweeps, and of the points alone once everything is set up."""
     found: dict[str, Any] = {}
     for backend in backends:
-        rows = []
+        block = Preparing()(gpu_space(last=200, sample="random", points=10**9).block(0))
+        engine = Engine(block, wanted=METRICS, backend=backend)
+        engine(0, 1000)
+        rows, alone = [], []
         for exponent in range(3, 9 if backend == "native" else 8):
             points = 10**exponent
             made = gpu_space(last=200, sample="random", points=points)
-            seconds = [swept(made, backend)[0] for _ in range(3 if exponent < 7 else 1)]
-            rows.append((points, statistics.median(seconds)))
-            print(backend, rows[-1], file=sys.stderr)
+            times = 3 if exponent < 7 else 1
+            rows.append((points, statistics.median(swept(made, backend)[0] for _ in range(times))))
+            spans = [(at, min(at + (1 << 17), points)) for at in range(0, points, 1 << 17)]
+            repeats = max(1, 10**5 // points)
+
+            def task(spans: list[tuple[int, int]] = spans, repeats: int = repeats, engine: Engine = engine) -> None:
+                for span in spans * repeats:
+                    engine(*span)
+
+            alone.append((points, statistics.median(timed(task)[0] for _ in range(times)) / repeats))
+            print(backend, rows[-1], alone[-1], file=sys.stderr)
         found[backend] = rows
+        found[f"{backend}, points alone"] = alone
     return found
 
 

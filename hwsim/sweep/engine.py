@@ -24,7 +24,7 @@ BACKENDS = ("numpy", "native", "torch", "jax")
 """Who computes: numpy; C++ compiled on the spot; `torch.compile`; `jax.jit`."""
 APART = 1.5
 """Cost of an operation on a single row relative to one on several."""
-WORTH_COMPILING = 20_000
+WORTH_COMPILING = 5_000
 """Points of a block below which the plain way through the cost function is as fast."""
 WORTH_BUILDING = 200_000
 """Points of a block below which numpy is done before a compiler is."""
