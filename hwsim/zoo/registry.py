@@ -30,6 +30,7 @@ MODULES = (
     "unet",
     "convshare",
     "stages",
+    "nas_bench",
 )
 
 
