@@ -151,3 +151,9 @@ def test_a_file_of_no_points(tmp_path: Path) -> None:
         found = run(made, objectives=[Objective("latency_s")], constraints=never, out=tmp_path / f"{keep}.parquet", keep=keep)
         assert pq.read_table(found.path).num_rows == 0
         assert len(found.best()) == len(found.pareto()) == 0
+
+
+def test_points_that_other_machines_kept_to_themselves_are_missed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="0 of 5 points are in .*; workers must write to a file system that all see"):
+        store.joined([tmp_path / "points-0.parquet"], tmp_path / "a.parquet", expected=5)
+    assert not list(tmp_path.iterdir())

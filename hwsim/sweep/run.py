@@ -229,7 +229,9 @@ class _Driver:
             elif shard is None or task.number % shard[1] == shard[0] - 1:
                 left.append(task)
         merged = count - len(left) if shard is None else None
-        for _, state in done(job, left, processes=processes, scheduler=scheduler):
+        for task, state in done(job, left, processes=processes, scheduler=scheduler):
+            if journal and not journal.has(task.number):
+                journal.save(task.number, state)
             total.merge(state)
             points += state.points
             if self.progress:
@@ -253,7 +255,8 @@ class _Driver:
             with Part(job.out) as part:
                 part.add(table(columns, units=units_of(job.space, columns), about=self._about()))
         else:
-            joined([journal.points(number) for number in range(count)], job.out)
+            expected = state.kept if job.keep == "feasible" else state.points - sum(state.refused.values())
+            joined([journal.points(number) for number in range(count)], job.out, expected=expected)
         journal.close()
         return job.out
 

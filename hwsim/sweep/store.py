@@ -72,6 +72,10 @@ class Journal:
             os.fsync(file.fileno())
         part.replace(path)
 
+    def has(self, task: int) -> bool:
+        """Whether a range is marked as done."""
+        return (self.folder / f"state-{task}.npz").exists()
+
     def points(self, task: int) -> Path:
         """The file with the points of a range."""
         return self.folder / f"points-{task}.parquet"
@@ -190,11 +194,20 @@ class Part:
             self.part.unlink() if kind else self.part.replace(self.path)
 
 
-def joined(parts: Sequence[Path], out: Path) -> Path:
-    """One file of several, row group after row group; a file without rows where there are none."""
+def joined(parts: Sequence[Path], out: Path, *, expected: int) -> Path:
+    """One file of several, row group after row group; a file without rows where there are none.
+
+    Raises:
+        InputError: rows are missing.
+    """
+    count = 0
     with Part(out) as whole:
         for rows in _groups(parts):
             whole.add(rows)
+            count += rows.num_rows
+        if count != expected:
+            folder = parts[0].parent
+            raise InputError(f"{count:,} of {expected:,} points are in {folder}; workers must write to a file system that all see")
         if whole.writer is None:
             whole.add(table({"point": np.empty(0, dtype=np.int64)}, units={}, about={}))
     return out

@@ -135,7 +135,7 @@ class Worker:
         with Part(journal.points(task.number) if journal and job.keep != "best" else Path("none")) as part:
             for block in range(task.first, task.last):
                 self._block(block, task, state, part)
-        if journal:
+        if journal and journal.folder.exists():
             journal.save(task.number, state)
         return state
 
