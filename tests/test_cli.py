@@ -119,8 +119,8 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
         (
             ["zzz"],
             2,
-            "error: no such command 'zzz'. Known: estimate, compare, sweep, simulate, search, operations, targets, models, datasets, train, "
-            "surrogates, validate, calibrate, completion.\n"
+            "error: no such command 'zzz'. Known: estimate, compare, sweep, simulate, search, operations, targets, models, datasets, "
+            "train, surrogates, validate, calibrate, completion.\n"
             "Try 'hwsim --help'.\n",
         ),
         (["estimate", "mlp"], 2, "error: Missing option '--on'.\nTry 'hwsim estimate --help'.\n"),
