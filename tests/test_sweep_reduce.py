@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import InputError, UnknownName
 from hwsim.sweep import engine as engines
+from hwsim.sweep import work
 from hwsim.sweep.axes import listed
 from hwsim.sweep.build import space
 from hwsim.sweep.constraints import Objective, constraints
@@ -139,12 +141,20 @@ def test_histograms_count_every_point_once() -> None:
     assert np.allclose(edges[8:] / edges[:-8], 2.0)
 
 
-@pytest.mark.parametrize("threshold", [0, 1 << 30])
-def test_bad_points_are_counted_and_kept_apart_with_their_reason(threshold: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fast", [(), ("device.clock_hz",)])
+@pytest.mark.parametrize(("threshold", "backend"), [(0, "numpy"), (1 << 30, "numpy"), (0, "native")])
+def test_bad_points_are_counted_and_kept_apart_with_their_reason(
+    threshold: int, backend: str, fast: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engines, "WORTH_COMPILING", threshold)
+    monkeypatch.setattr(engines, "WORTH_BUILDING", threshold)
+    monkeypatch.setattr(work, "fast_axes", lambda block, wanted: fast)
+    if backend == "native" and shutil.which("g++") is None:
+        pytest.skip("no compiler")
     axes = (listed("device.sm_count", [0.0, 20.0, 40.0]), listed("device.clock_hz", [1e9, np.nan, 2e9, 3e9]))
     made = Space(Base("resnet18", "a100-sxm-80gb"), axes)
-    found = run(made, objectives=[Objective("latency_s")], constraints=constraints("fits and latency < 1 s", known=KNOWN))
+    where = constraints("fits and latency < 1 s", known=KNOWN)
+    found = run(made, objectives=[Objective("latency_s")], constraints=where, backend=backend)
     assert found.counts.points == 12
     assert found.counts.nan == 6
     assert found.counts.kept == 6

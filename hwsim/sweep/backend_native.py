@@ -45,7 +45,8 @@ def source(outputs: Sequence[Node], slow: Sequence[str], fast: Sequence[str]) ->
     """C++ of `kernel(slow count, fast count, slow columns, fast columns, outputs)`; all nodes have width 1.
 
     Slow columns are stored `(slow, columns)`, fast ones `(columns, fast)`, outputs `(outputs, slow, fast)`; the fast
-    count is whole vectors.
+    count is whole vectors. A maximum may drop what is not a number; so where an input is none (of slow ones the first: this kernel
+    made them, all together), no output is.
     """
     places = {name: f"all(q[{i}])" for i, name in enumerate(slow)}
     places |= {name: f"*(const U*)(x + {i} * fast + f)" for i, name in enumerate(fast)}
@@ -53,7 +54,9 @@ def source(outputs: Sequence[Node], slow: Sequence[str], fast: Sequence[str]) ->
     nodes = reachable(outputs)
     exact = exact_numbers(nodes)
     lines = [_line(node, places, tables, exact=node.number in exact) for node in nodes if node.value is None]
-    stores = [f"  *(U*)(y + ({i} * slow + s) * fast + f) = {_number(node)};" for i, node in enumerate(outputs)]
+    given = [*(places[name] for name in slow[:1]), *(places[name] for name in fast)]
+    lines.append(f"  M bad = {' | '.join(f'({place} != {place})' for place in given) or 'M{}'};")
+    stores = [f"  *(U*)(y + ({i} * slow + s) * fast + f) = bad ? all(NAN) : {_number(node)};" for i, node in enumerate(outputs)]
     head = 'extern "C" void kernel(long slow, long fast, const double* q, const double* x, double* y) {'
     loops = [f" for (long s = 0; s < slow; s++, q += {len(slow)})", " for (long f = 0; f < fast; f += 8) {"]
     return "\n".join([LANES_HEADER.read_text(encoding="utf-8"), *tables, head, *loops, *lines, *stores, " }\n}\n"])
