@@ -206,7 +206,7 @@ def part_memory(backends: list[str]) -> dict[str, Any]:
 
 def part_processes(backends: list[str]) -> dict[str, Any]:
     """One process and two: points a wall second, and CPU seconds of all."""
-    made = gpu_space(last=119, l2_b_per_clk="32..128 x2")
+    made = gpu_space(last=119, l2_b_per_clk="32..128 x6")
     rows: dict[str, list[tuple[float, float]]] = {"1": [], "2": []}
     for _ in range(3):
         for count in ("1", "2"):

@@ -81,7 +81,7 @@ def scale(found: Mapping[str, Any], folder: Path) -> str:
     text = (
         "Random points, ResNet-50 as above. Whole sweeps have loading, tracing and compiling before their first point, which shows up to\n"
         "some 1e5 points (fewer than 200,000 are left to numpy, fewer than 5,000 to the cost function itself). The points alone, once all\n"
-        "is set up, cost the same from 1e4 on, and little more at 1e3, where they do not fill the chunks."
+        "is set up, cost the same from 1e4 on, and more at 1e3, where they do not fill a chunk."
     )
     return f"## Cost a point over the number of points\n\n{text}\n\n![plot](benchmarks-sweep-points.svg)\n\n{table(head, rows)}"
 
