@@ -217,7 +217,7 @@ def part_processes(backends: list[str]) -> dict[str, Any]:
 
 
 def part_peers(backends: list[str], *, zigzag: str = "", scalesim: str = "") -> dict[str, Any]:
-    """Design points of ResNet-18 a CPU second, in the same run."""
+    """Design points of ResNet-18 a CPU second, hwsim beside other tools."""
     found: dict[str, Any] = {}
     made = gpu_space(last=59, model="resnet18")
     for backend in backends:

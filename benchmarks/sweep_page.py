@@ -136,7 +136,7 @@ def peers(found: Mapping[str, Any], folder: Path) -> str:
     """Other tools."""
     rows = [(name, f"{rate:,.0f}" if rate > 100 else f"{rate:.3g}") for name, rate in found.items()]
     return (
-        f"## Beside other tools\n\nResNet-18, design points a CPU second, in the same run.\n\n"
+        f"## Beside other tools\n\nResNet-18, design points a CPU second, on the same machine (SCALE-Sim in a run of its own).\n\n"
         f"{table(('tool', 'points a CPU second'), rows)}\n"
         "What they do is not the same. ZigZag searches loop orders and memory allocation of every layer (one search a design point, "
         "its `tpu_like` accelerator and mapping); SCALE-Sim simulates the demand of a systolic array cycle by cycle (32 x 32, weight "
