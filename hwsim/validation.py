@@ -170,6 +170,14 @@ SUITES = {
             columns=(),
             text="hwsim.targets.optical.published:charged_text",
         ),
+        Suite(
+            "surrogate-few-shot",
+            "hwsim.surrogates.training.few_shot:validation_rows",
+            "s",
+            "networks of two search spaces on devices of which ten measurements are given, learned from nine others",
+            columns=(),
+            text="hwsim.surrogates.training.few_shot:text",
+        ),
         *(
             Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
             for name, rows, summary, fit in (
