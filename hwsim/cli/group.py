@@ -70,7 +70,7 @@ COMMANDS = {
     "operations": Lazy("hwsim.cli.operations:operations", "Energy by counting operations, under the conventions of papers."),
     "targets": Lazy("hwsim.cli.targets:targets", "Known devices: list them, show one, check a device file."),
     "models": Lazy("hwsim.cli.models:models", "Known networks: list them, show one."),
-    "datasets": Lazy("hwsim.cli.datasets:datasets", "Data sets: list them, build one."),
+    "datasets": Lazy("hwsim.cli.datasets:datasets", "Data sets: list, show, check and build them."),
     "train": Lazy("hwsim.cli.train:train", "Train a surrogate from a recipe."),
     "surrogates": Lazy("hwsim.cli.surrogates:surrogates", "Trained surrogates: list them, show one."),
     "validate": Lazy("hwsim.cli.validate:validate", "Recompute the error tables from measured data."),

@@ -1,0 +1,122 @@
+"""`hwsim datasets build` for measured sets, one's own tables and records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwsim.cli import output
+from hwsim.cli.group import Lazy
+from hwsim.errors import HwsimError
+
+_OUT = click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="Folder of the data set.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
+_BOUNDS = click.option("--bounds/--no-bounds", default=True, show_default=True, help="Compare times with the physical bound.")
+
+
+def tell(line: str) -> None:
+    """Progress, on stderr."""
+    click.echo(line, err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Lazy):
+    """The command that builds a measured set of the shelf; `reference` is its name."""
+
+    def load(self) -> click.Command:
+        """Make the command."""
+        return _command(self.reference, self.summary)
+
+
+def measured() -> dict[str, Lazy]:
+    """Commands of the measured sets on the shelf; a recipe that cannot be read is left out here, and `hwsim datasets list` says why."""
+    from hwsim.datasets.recipe import RECIPE, read_recipe
+    from hwsim.datasets.store import folders
+
+    found: dict[str, Lazy] = {}
+    for name, folder in folders().items():
+        try:
+            recipe = read_recipe(folder / RECIPE)
+        except HwsimError:
+            continue
+        if recipe.adapter is not None:
+            found[name] = Measured(name, recipe.summary[:1].upper() + recipe.summary[1:] + ".")
+    return found
+
+
+def _command(name: str, summary: str) -> click.Command:
+    text = f"""{summary}
+
+    Reads the data folder (HWSIM_DATA) and writes rows.parquet, recipe.yaml and card.md; rows with a fault go to apart.parquet.
+
+    \b
+    Examples:
+      hwsim datasets build {name} --out {name}
+    """
+
+    @click.command(name, help=text)
+    @_OUT
+    @_BOUNDS
+    @_JSON
+    def command(out: Path, bounds: bool, as_json: bool) -> None:
+        from hwsim.datasets.adapters import build
+
+        _done(lambda: build(name, out, bounds=bounds, tell=tell), out, as_json)
+
+    return command
+
+
+@click.command("csv")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--map", "mapping", type=click.Path(path_type=Path), required=True, metavar="FILE", help="What the columns are (docs/datasets.md)."
+)
+@_OUT
+@_BOUNDS
+@_JSON
+def csv(table: Path, mapping: Path, out: Path, bounds: bool, as_json: bool) -> None:
+    """Make a data set of one's own measurements: a table, and a file that says what its columns are.
+
+    Writes rows.parquet, recipe.yaml and card.md; rows with a fault go to apart.parquet with the reason.
+
+    \b
+    Examples:
+      hwsim datasets build csv my.csv --map map.yaml --out mine
+    """
+    from hwsim.datasets.adapters import build_csv
+    from hwsim.datasets.recipe import read_columns
+
+    _done(lambda: build_csv(table, read_columns(mapping), out, bounds=bounds, tell=tell), out, as_json)
+
+
+@click.command("wa-hls4ml")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_OUT
+@_JSON
+def records(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
+    """Make a data set of records of the wa-hls4ml benchmark.
+
+    FILES are its .json or .jsonl files; a row is a report, after logic synthesis or of C synthesis.
+
+    \b
+    Examples:
+      hwsim datasets build wa-hls4ml train/*.json --out wa-hls4ml
+    """
+    from hwsim.datasets.adapters import build_records
+
+    _done(lambda: build_records(files, out, tell=tell), out, as_json)
+
+
+def _done(build: Callable[[], Any], out: Path, as_json: bool) -> None:
+    found = build()
+    faulty = int(found.bad.sum())
+    if as_json:
+        output.show_json({"folder": str(out), "rows": len(found.data) - faulty, "apart": faulty, "metrics": found.data.metrics})
+    for line in found.lines(most=5):
+        click.echo(line, err=True)
+    apart = f", {faulty:,} kept apart in {out / 'apart.parquet'}" if faulty else ""
+    click.echo(f"wrote {len(found.data) - faulty:,} row(s) to {out / 'rows.parquet'}{apart}", err=True)

@@ -1,0 +1,137 @@
+"""Adapters of GPU measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from hwsim.datasets import aiconfigurator, convs, neusight, timm_infer
+from hwsim.datasets.locate import data_path, pandas
+from hwsim.datasets.store import arrow
+from hwsim.datasets.tables import NEEDED
+
+Tell = Callable[[str], None]
+AICONFIGURATOR_DEVICES = {
+    "a100_sxm": "a100-sxm-80gb", "h100_sxm": "h100-sxm-80gb", "h200_sxm": "h200-sxm", "b200_sxm": "b200-sxm", "l40s": "l40s",
+}  # fmt: skip
+NEUSIGHT_OPERATORS = ("bmm", "linear", "softmax", "ln", "add", "addu", "div", "divu", "gelu", "mul", "mulu", "pow", "powu", "relu", "tanh")
+_STATED = ("framework", "version", "device", "op_name", "kernel_source", "latency", "power", "power_limit")
+"""Columns of operators that are no sizes."""
+
+
+def networks(tell: Tell) -> dict[str, Any]:
+    """Named networks of timm, seconds a batch."""
+    found = timm_infer.runs()
+    tell(f"timm: {len(found):,} runs")
+    return {
+        "graph": ("timm:" + found.model).to_numpy(),
+        "device": found.device.to_numpy(),
+        "group": found.model.map(timm_infer.family).to_numpy(),
+        "mapping.runtime": found.runtime.to_numpy(),
+        "mapping.dtype": found.dtype.to_numpy(),
+        "mapping.layout": found.layout.to_numpy(),
+        "mapping.image_size": found.image_size.to_numpy(),
+        "protocol.tool": "torch",
+        "protocol.version": found.torch.astype(str).to_numpy(),
+        "protocol.build": found.protocol.to_numpy(),
+        "protocol.batch": found.batch.to_numpy(),
+        "flop": (2e9 * found.infer_gmacs * found.batch).to_numpy(),
+        "latency_s": found.measured_s.to_numpy(),
+    }
+
+
+def operators(tell: Tell) -> dict[str, Any]:
+    """Single operators of serving back ends."""
+    files = sorted(data_path("gpu", "aiconfigurator").glob("*/*/*_perf.parquet"))
+    frames = []
+    for path in files:
+        operator, folder = path.name.removesuffix("_perf.parquet"), (path.parts[-3], path.parts[-2])
+        tell(f"reading {'/'.join((*folder, operator))}")
+        frames.append(_operator(operator, aiconfigurator.frame(operator, folder), AICONFIGURATOR_DEVICES[folder[0]]))
+    whole = pandas().concat(frames, ignore_index=True)
+    texts = {name: whole[name].to_numpy(dtype=object) for name in whole.columns if name.startswith(("mapping.", "protocol.", *NEEDED))}
+    measured = np.concatenate([np.full(len(f), "power_w" in f.columns) for f in frames])
+    power = {name: arrow().array(whole[name].to_numpy(), mask=~measured) for name in ("power_w", "fact.power_limit_w")}
+    return {**texts, "flop": whole.flop.to_numpy(), "latency_s": whole.latency_s.to_numpy(), **power}
+
+
+def _operator(operator: str, table: Any, device: str) -> Any:
+    formats = [c for c in table.columns if c.endswith("dtype")]
+    shapes = [c for c in table.columns if c not in (*_STATED, *formats)]
+    names = pandas().DataFrame({"graph": _spelt(operator, table, shapes), "device": device})
+    made = names.assign(**{
+        "mapping.dtype": table[formats[0]].to_numpy() if formats else None,
+        "mapping.kv_cache_dtype": table.kv_cache_dtype.to_numpy() if "kv_cache_dtype" in formats else None,
+        "protocol.tool": table.framework.str.lower().to_numpy(),
+        "protocol.version": table.version.astype(str).to_numpy(),
+        "protocol.kernel": table.kernel_source.to_numpy(),
+        "flop": _flop(operator, table),
+        "latency_s": table.latency.to_numpy() * 1e-3,
+    })  # fmt: skip
+    measured = "power" in table.columns
+    return made.assign(**{"power_w": table.power.array, "fact.power_limit_w": table.power_limit.array} if measured else {})
+
+
+def _spelt(operator: str, table: Any, sizes: Sequence[str]) -> np.ndarray:
+    """`gemm?m=1&n=2&k=3` of every row."""
+    parts = [f"{'&' if i else '?'}{name}=" + table[name].astype(str) for i, name in enumerate(sizes)]
+    return (operator + reduce(lambda a, b: a + b, parts)).to_numpy()
+
+
+def _flop(operator: str, table: Any) -> Any:
+    if operator == "gemm":
+        return 2.0 * table.m.to_numpy(float) * table.n.to_numpy(float) * table.k.to_numpy(float)
+    if operator == "encoder_attention":
+        heads = table.batch_size.to_numpy(float) * table.num_heads.to_numpy(float) * table.head_dim.to_numpy(float)
+        return 4.0 * heads * table.isl.to_numpy(float) ** 2
+    return np.nan
+
+
+def kernels(tell: Tell) -> dict[str, Any]:
+    """Single fp32 kernels called from PyTorch."""
+    frames = []
+    for name in NEUSIGHT_OPERATORS:
+        tell(f"reading {name}")
+        table = neusight.kernels(name)
+        sizes = [c for c in ("B", "M", "N", "K", "H") if c in table.columns]
+        made = {"graph": _spelt(name, table, sizes), "device": table.device, "fact.published_split": table.split}
+        made |= {"flop": 2.0 * table.B * table.M * table.N * table.K if "M" in sizes else None, "latency_s": table.Latency * 1e-3}
+        frames.append(pandas().DataFrame(made))
+    whole = pandas().concat(frames, ignore_index=True)
+    texts = {name: whole[name].to_numpy(dtype=object) for name in ("graph", "device", "fact.published_split")}
+    return {**texts, "mapping.dtype": "fp32", "protocol.tool": "torch", "flop": whole.flop.array, "latency_s": whole.latency_s.array}
+
+
+def convolutions(tell: Tell) -> dict[str, Any]:
+    """Single convolutions under TensorRT, PyTorch and bare cuDNN."""
+    parts = []
+    for load in (convs.load_lightnas, convs.load_neusight, convs.load_deepbench):
+        found = pandas().DataFrame(load())
+        tell(f"read {len(found):,} convolutions of {found.set.iloc[0]}")
+        parts.append(found)
+    whole = pandas().concat(parts, ignore_index=True)
+    whole = whole.astype(dict.fromkeys(_CONV_SIZES, int))
+    reach = whole.out_channels * (whole.in_channels / whole.groups) * whole.kernel_h * whole.kernel_w
+    return {
+        "graph": _spelt("conv", whole, _CONV_SIZES),
+        "device": whole.device.to_numpy(dtype=object),
+        "mapping.dtype": whole.dtype.to_numpy(dtype=object),
+        "mapping.residual": whole.residual.astype(int).to_numpy(),
+        "protocol.tool": whole.set.map({"tensorrt": "tensorrt", "neusight": "torch", "deepbench": "cudnn"}).to_numpy(dtype=object),
+        "flop": (2.0 * whole.batch * reach * _outputs(whole)).to_numpy(),
+        "latency_s": whole.measured_s.to_numpy(),
+    }
+
+
+_CONV_SIZES = (
+    "batch", "in_channels", "out_channels", "height", "width", "kernel_h", "kernel_w", "stride", "padding_h", "padding_w", "groups",
+)  # fmt: skip
+
+
+def _outputs(table: Any) -> Any:
+    """Pixels of the output."""
+    high = (table.height + 2 * table.padding_h - table.kernel_h) // table.stride + 1
+    return high * ((table.width + 2 * table.padding_w - table.kernel_w) // table.stride + 1)

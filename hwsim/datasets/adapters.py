@@ -1,0 +1,174 @@
+"""Public measurements -> rows of the one schema: one table of adapters, and the folder that they build."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hwsim.datasets.check import Checked, check
+from hwsim.datasets.locate import data_path
+from hwsim.datasets.recipe import APART, CARD, RECIPE, ROWS, Columns, Recipe, Source, read_recipe
+from hwsim.datasets.store import Dataset, dataset, folders, with_splits
+from hwsim.errors import DataMissing, InputError, UnknownName
+
+Tell = Callable[[str], None]
+Adapter = Callable[[Tell], Mapping[str, Any]]
+ADAPTERS = {
+    "timm-networks": "hwsim.datasets.adapted_gpu:networks",
+    "gpu-operators": "hwsim.datasets.adapted_gpu:operators",
+    "gpu-kernels": "hwsim.datasets.adapted_gpu:kernels",
+    "gpu-convolutions": "hwsim.datasets.adapted_gpu:convolutions",
+    "fpga-designs": "hwsim.datasets.adapted_fpga:designs",
+    "loihi-runs": "hwsim.datasets.adapted_neuro:loihi",
+}
+"""Adapter of a recipe to the function that reads its source; the adapter `csv` reads one file by the recipe's `columns:`."""
+OWN = "your own"
+"""Licence of one's own measurements."""
+
+
+def measured() -> dict[str, Recipe]:
+    """Recipes on the shelf that are built from measurements."""
+    found = {name: read_recipe(folder / RECIPE) for name, folder in folders().items()}
+    return {name: recipe for name, recipe in found.items() if recipe.adapter is not None}
+
+
+def source_files(recipe: Recipe) -> list[Path]:
+    """Files that a recipe reads.
+
+    Raises:
+        DataMissing: one is not there.
+    """
+    found: list[Path] = []
+    for pattern in recipe.source.files:
+        head, star, _ = pattern.partition("*")
+        if not star:
+            found.append(data_path(*pattern.split("/")))
+            continue
+        top = data_path(*head.rpartition("/")[0].split("/"))
+        matches = sorted(top.glob(pattern[len(head.rpartition("/")[0]) + 1 :]))
+        if not matches:
+            raise DataMissing(f"no file {pattern!r} under the data folder; set HWSIM_DATA to the folder that has it")
+        found += matches
+    return found
+
+
+def digest(files: Sequence[Path]) -> str:
+    """SHA-256 of the contents of files, one after the other."""
+    found = hashlib.sha256()
+    for path in files:
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def rows_of(recipe: Recipe, *, tell: Tell = lambda line: None) -> Dataset:
+    """Rows of a measured set, with the splits of its recipe.
+
+    Raises:
+        DataMissing: the measurements are not there.
+        UnknownName: no such adapter.
+    """
+    files = source_files(recipe)
+    if recipe.adapter == "csv":
+        from hwsim.datasets import mapped
+
+        columns, unread = mapped.read_csv(files[0], recipe.columns)
+    elif recipe.adapter in ADAPTERS:
+        module, _, name = ADAPTERS[recipe.adapter].partition(":")
+        columns, unread = getattr(importlib.import_module(module), name)(tell), {}
+    else:
+        raise UnknownName(f"adapter of {recipe.name}:", str(recipe.adapter), [*ADAPTERS, "csv"])
+    split = with_splits(columns, recipe.splits) if recipe.splits else columns
+    return dataset(split, name=recipe.name, where=recipe.name, recipe=recipe, unread=unread)
+
+
+def build(name: str, out: Path, *, bounds: bool = True, tell: Tell = lambda line: None) -> Checked:
+    """Build a measured set of the shelf into a folder: sound rows, rows kept apart, recipe and card.
+
+    Raises:
+        DataMissing: the measurements are not there.
+        UnknownName: no such set.
+    """
+    known = measured()
+    if name not in known:
+        raise UnknownName("measured data set", name, known)
+    recipe = known[name]
+    found = digest(source_files(recipe))
+    if recipe.source.sha256 and found != recipe.source.sha256:
+        tell(
+            f"{name}: the source is not that of the recipe (sha256 {found[:12]}, expected {recipe.source.sha256[:12]}); built all the same"
+        )
+    recipe = msgspec.structs.replace(recipe, source=msgspec.structs.replace(recipe.source, sha256=found))
+    data = replace(rows_of(recipe, tell=tell), recipe=recipe)
+    return write(check(data, bounds=bounds, tell=tell), out, card=(folders()[name] / CARD).read_text(encoding="utf-8"))
+
+
+def build_csv(table: Path, columns: Columns, out: Path, *, bounds: bool = True, tell: Tell = lambda line: None) -> Checked:
+    """Build a set from one's own table.
+
+    Raises:
+        InputError: not a table, or not what the mapping says.
+    """
+    from hwsim.datasets import mapped
+
+    made, unread = mapped.read_csv(table, columns)
+    source = Source(text=table.name, sha256=digest([table]))
+    recipe = Recipe(out.name, f"measurements from {table.name}", OWN, source, generator="hwsim datasets build csv", columns=columns)
+    data = dataset(made, name=recipe.name, where=str(table), recipe=recipe, unread=unread)
+    return write(check(data, bounds=bounds, tell=tell), out)
+
+
+def build_records(files: Sequence[Path], out: Path, *, tell: Tell = lambda line: None) -> Checked:
+    """Build a set from files of the wa-hls4ml benchmark.
+
+    Raises:
+        InputError: a file is not of records.
+    """
+    from hwsim.datasets.adapted_fpga import wa_hls4ml
+
+    made = wa_hls4ml(files, tell=tell)
+    if not made:
+        raise InputError(f"no record in {', '.join(map(str, files))}; expected wa-hls4ml records, .jsonl with one a line")
+    source = Source(text=", ".join(path.name for path in files), sha256=digest(files))
+    recipe = Recipe(
+        out.name,
+        "records of the wa-hls4ml benchmark",
+        "CC-BY-NC-4.0",
+        source,
+        generator="hwsim datasets build wa-hls4ml",
+        protocol=("tool", "stage"),
+    )
+    return write(check(dataset(made, name=recipe.name, recipe=recipe), tell=tell), out)
+
+
+def write(checked: Checked, out: Path, *, card: str = "") -> Checked:
+    """Write a checked set as a folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    recipe = checked.data.recipe
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        checked.rows.write(out / ROWS)
+        (out / APART).unlink(missing_ok=True)
+        if checked.bad.any():
+            checked.apart.write(out / APART)
+        if recipe is not None:
+            text = _yaml(msgspec.structs.replace(recipe, rows=ROWS))
+            (out / RECIPE).write_text(text, encoding="utf-8")
+            (out / CARD).write_text(card or f"# {recipe.name}\n\n{recipe.summary}.\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {str(out)!r}: {error.strerror or error}") from None
+    return checked
+
+
+def _yaml(recipe: Recipe) -> str:
+    import yaml
+
+    return yaml.safe_dump(msgspec.to_builtins(recipe), sort_keys=False, width=140, allow_unicode=True)
