@@ -177,3 +177,12 @@ def test_show_says_where_rows_come_from(run: Any) -> None:
     assert status == ExitStatus.OK
     assert out.endswith("No rows here; build them: hwsim datasets build gpu-operators --out gpu-operators\n")
     assert "Metrics: lut, ff" in run("datasets", "show", "fpga-yosys")[1]
+
+
+def test_own_reports_become_a_set(run: Any, tmp_path: Path) -> None:
+    samples = Path(__file__).parent / "fixtures" / "fpga" / "hls_reports" / "vitis"
+    status, _, err = run("datasets", "build", "hls4ml-reports", str(samples), "--out", str(tmp_path / "mine"))
+    assert (status, err.splitlines()[-1]) == (ExitStatus.OK, f"wrote 5 row(s) to {tmp_path / 'mine' / 'rows.parquet'}")
+    data = store.read(tmp_path / "mine")
+    assert data.numbers("lut").max() == 20411
+    assert set(data.text("protocol.stage")) <= {"csynth", "vsynth", "routed"}

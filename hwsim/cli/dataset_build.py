@@ -65,7 +65,7 @@ def _command(name: str, summary: str) -> click.Command:
     def command(out: Path, bounds: bool, as_json: bool) -> None:
         from hwsim.datasets.adapters import build
 
-        _done(lambda: build(name, out, bounds=bounds, tell=tell), out, as_json)
+        done(lambda: build(name, out, bounds=bounds, tell=tell), out, as_json)
 
     return command
 
@@ -90,7 +90,7 @@ def csv(table: Path, mapping: Path, out: Path, bounds: bool, as_json: bool) -> N
     from hwsim.datasets.adapters import build_csv
     from hwsim.datasets.recipe import read_columns
 
-    _done(lambda: build_csv(table, read_columns(mapping), out, bounds=bounds, tell=tell), out, as_json)
+    done(lambda: build_csv(table, read_columns(mapping), out, bounds=bounds, tell=tell), out, as_json)
 
 
 @click.command("wa-hls4ml")
@@ -108,10 +108,11 @@ def records(files: tuple[Path, ...], out: Path, as_json: bool) -> None:
     """
     from hwsim.datasets.adapters import build_records
 
-    _done(lambda: build_records(files, out, tell=tell), out, as_json)
+    done(lambda: build_records(files, out, tell=tell), out, as_json)
 
 
-def _done(build: Callable[[], Any], out: Path, as_json: bool) -> None:
+def done(build: Callable[[], Any], out: Path, as_json: bool) -> None:
+    """Build, and say what was built and what was kept apart."""
     found = build()
     faulty = int(found.bad.sum())
     if as_json:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hwsim.datasets.hls_cnn_designs import continuous_integration, kebl, tutorial
 from hwsim.datasets.hls_designs import Design, _config, argykokk, dense1, dense2, routed
+from hwsim.datasets.hls_reports.row import Row
 
 Tell = Callable[[str], None]
 PARTS = {"dense1": "xcu250", "dense2": "xcu250", "kebl": "xcvu9p", "tutorial": "xcu250", "ci": "xcu250", "routed": "xcvu13p"}
@@ -66,6 +67,32 @@ def columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     rows = list(rows)
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def reported(rows: Iterable[Row]) -> dict[str, Any]:
+    """Rows of one's own reports; designs stay together, a module has the graph `design/module`."""
+    return columns(_report(row) for row in rows)
+
+
+def _report(row: Row) -> dict[str, Any]:
+    options = {"hls_config": row.config.get("HLSConfig", {}), "io_type": row.config.get("IOType", "io_parallel")}
+    labels = {name: getattr(row, name) for name in ("lut", "ff", "dsp", "bram18", "uram")}
+    return {
+        "graph": f"{row.design}/{row.module}" if row.module else row.design,
+        "device": row.part.partition("-")[0],
+        "group": row.design,
+        **_mapping(options),
+        "protocol.tool": row.tool or None,
+        "protocol.version": row.tool_version or None,
+        "protocol.stage": row.stage,
+        "fact.source": row.source,
+        "fact.wns_s": row.wns_s,
+        **labels,
+        "cycles": row.latency_max_cycles,
+        "interval_cycles": row.interval_max_cycles,
+        "clock_s": row.target_clock_s,
+        "estimated_clock_s": row.estimated_clock_s,
+    }
 
 
 def wa_hls4ml(files: Iterable[Path], *, tell: Tell = lambda line: None) -> dict[str, Any]:

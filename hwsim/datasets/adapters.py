@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hwsim.datasets.check import Checked, check
+from hwsim.datasets.hls_reports.row import Row
 from hwsim.datasets.locate import data_path
 from hwsim.datasets.recipe import APART, CARD, RECIPE, ROWS, Columns, Recipe, Source, read_recipe
 from hwsim.datasets.store import Dataset, dataset, folders, with_splits
@@ -144,6 +145,21 @@ def build_records(files: Sequence[Path], out: Path, *, tell: Tell = lambda line:
         protocol=("tool", "stage"),
     )
     return write(check(dataset(made, name=recipe.name, recipe=recipe), tell=tell), out)
+
+
+def build_reports(folder: Path, rows: Sequence[Row], out: Path, *, tell: Tell = lambda line: None) -> Checked:
+    """Build a set from the reports of one's own hls4ml projects (see `hwsim.datasets.hls_reports.collect`)."""
+    from hwsim.datasets.adapted_fpga import reported
+
+    recipe = Recipe(
+        out.name,
+        f"reports of hls4ml projects in {folder.name}",
+        OWN,
+        Source(text=str(folder)),
+        generator="hwsim datasets build hls4ml-reports",
+        protocol=("tool", "stage"),
+    )
+    return write(check(dataset(reported(rows), name=recipe.name, recipe=recipe), tell=tell), out)
 
 
 def write(checked: Checked, out: Path, *, card: str = "") -> Checked:
