@@ -82,6 +82,13 @@ SUITES = {
             "write",
         ),
         Suite(
+            "surrogate-gpu-operators",
+            "hwsim.surrogates.training.operator_suite:validation_rows",
+            "",
+            "boosted trees over the closed forms of GPU operators, on layers, shapes and devices left out (time in s, power in W)",
+            text="hwsim.surrogates.training.operator_suite:text",
+        ),
+        Suite(
             "neuro-spikingformer",
             "hwsim.datasets.spiking_counts:spikingformer_rows",
             "J",
@@ -175,6 +182,7 @@ SUITES = {
             "hwsim.surrogates.training.few_shot:validation_rows",
             "s",
             "networks of two search spaces on devices of which ten measurements are given, learned from nine others",
+            "write",
             columns=(),
             text="hwsim.surrogates.training.few_shot:text",
         ),

@@ -67,8 +67,10 @@ def _asked(name: str, program: Program, *, device: Any, mapping: Any) -> Answer:
 def _trained(name: str) -> Any:
     from hwsim.surrogates import store
     from hwsim.surrogates.additive import AdditiveSurrogate
+    from hwsim.surrogates.operators import OperatorSurrogate
 
-    return AdditiveSurrogate(store.read(name))
+    stored = store.read(name)
+    return OperatorSurrogate(stored) if stored.config.get("kind") == "operators" else AdditiveSurrogate(stored)
 
 
 @cache

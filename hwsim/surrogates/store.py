@@ -93,7 +93,7 @@ def write(stored: Stored, *, where: Path | None = None) -> Path:
 
     target = where or shelf.checkout("surrogates") / stored.name
     target.mkdir(parents=True, exist_ok=True)
-    save_file({k: np.ascontiguousarray(v, dtype=np.float32) for k, v in stored.weights.items()}, target / "weights.safetensors.part")
+    save_file({k: _kept(v) for k, v in stored.weights.items()}, target / "weights.safetensors.part")
     (target / "weights.safetensors.part").chmod(0o644)
     (target / "weights.safetensors.part").replace(target / "weights.safetensors")
     text = yaml.safe_dump({"schema": SCHEMA, **stored.config}, sort_keys=False, width=140)
@@ -102,3 +102,8 @@ def write(stored: Stored, *, where: Path | None = None) -> Path:
     (target / "card.md").write_text(stored.card, encoding="utf-8")
     read.cache_clear()
     return target
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """Numbers as float32, places and choices as they are."""
+    return np.ascontiguousarray(array, dtype=np.float32 if array.dtype.kind == "f" else array.dtype)

@@ -7,18 +7,17 @@ were ever seen is still a sum of rows that were.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hwsim.surrogates.mlp import Mlp
 from hwsim.surrogates.training.sums import Sums
 
 
-@dataclass(frozen=True)
-class AdditiveRecipe:
+class AdditiveRecipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="additive"):
     """How an additive surrogate is trained."""
 
     width: int = 96

@@ -10,9 +10,13 @@ import msgspec
 from hwsim import yaml12
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates.training.additive import AdditiveRecipe
+from hwsim.surrogates.training.tabular import TreesRecipe
 
-DATA = {"timm-networks": "hwsim.surrogates.training.gpu_networks:load"}
-"""Training sets by name: `module:function` that gives `Sums`."""
+DATA = {
+    "timm-networks": "hwsim.surrogates.training.gpu_networks:load",
+    "aiconfigurator-operators": "hwsim.surrogates.training.operators:load",
+}
+"""Training sets by name: `module:function` that gives `Sums` (for additive models) or measured operators (for trees)."""
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -50,7 +54,8 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     seeds: tuple[int, ...] = (0, 1, 2)
     groups: tuple[str, ...] = ("device",)
     """Labels whose combinations have error tables and ranges of their own."""
-    model: AdditiveRecipe = AdditiveRecipe()
+    model: AdditiveRecipe | TreesRecipe = AdditiveRecipe()
+    """Of the kind that `kind` names, `additive` where it is not given."""
     auto: _Positive | None = None
     """Rank among the surrogates that `--method auto` may take; None: it takes it not."""
 
@@ -65,12 +70,17 @@ def read(path: str | Path) -> Recipe:
     if not file.is_file():
         raise InputError(f"no recipe {str(path)!r}; expected a YAML file with name, family, data, left_out (see docs/surrogates.md)")
     try:
-        found = msgspec.convert(yaml12.load(file), Recipe)
+        found = msgspec.convert(_with_kind(yaml12.load(file)), Recipe)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
     if found.data not in DATA and not found.data.endswith(".npz"):
         raise UnknownName(f"training set in {path}:", found.data, DATA)
     return found
+
+
+def _with_kind(loaded: Any) -> Any:
+    model = loaded.get("model") if isinstance(loaded, dict) else None
+    return {**loaded, "model": {"kind": "additive", **model}} if isinstance(model, dict) else loaded
 
 
 def plain(recipe: Recipe) -> dict[str, Any]:

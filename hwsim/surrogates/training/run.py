@@ -13,7 +13,7 @@ import numpy as np
 from hwsim import plugins
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates.store import Stored
-from hwsim.surrogates.training.additive import LIMIT
+from hwsim.surrogates.training.additive import LIMIT, AdditiveRecipe
 from hwsim.surrogates.training.left_out import ensemble, error_table, folds, left_out
 from hwsim.surrogates.training.recipe import DATA, Recipe, plain
 from hwsim.surrogates.training.sums import Sums
@@ -71,11 +71,20 @@ def judged(recipe: Recipe, data: Sums, *, tell: Tell | None = None) -> tuple[np.
         if name not in data.labels:
             raise UnknownName("label of the training set", name, data.labels)
     names = _names(recipe)
-    for name in recipe.model.hidden_features:
+    model = _additive(recipe)
+    for name in model.hidden_features:
         if name not in names:
             raise UnknownName("feature", name, names)
     parts = folds(data.labels[recipe.left_out.by], count=recipe.left_out.folds)
-    return left_out(data, parts, recipe.model, names=names, seeds=recipe.seeds, progress=tell)
+    return left_out(data, parts, model, names=names, seeds=recipe.seeds, progress=tell)
+
+
+def _additive(recipe: Recipe) -> AdditiveRecipe:
+    if not isinstance(recipe.model, AdditiveRecipe):
+        raise InputError(
+            f"recipe {recipe.name!r} trains {recipe.model.__class__.__name__}; expected an additive model for sums over kernels"
+        )
+    return recipe.model
 
 
 def groups_of(recipe: Recipe, data: Sums) -> np.ndarray:
@@ -85,11 +94,15 @@ def groups_of(recipe: Recipe, data: Sums) -> np.ndarray:
 
 def train(recipe: Recipe, *, data: Sums | None = None, tell: Tell | None = None) -> Stored:
     """Judge on parts left out, then train on everything."""
+    if not isinstance(recipe.model, AdditiveRecipe):
+        from hwsim.surrogates.training import operator_run
+
+        return operator_run.train(recipe, tell=tell)
     given = data if data is not None else load(recipe, tell=tell)
     found, spread = judged(recipe, given, tell=tell)
     table = error_table(given.measured, found, groups_of(recipe, given))
     plain_form = error_table(given.measured, given.closed_form, groups_of(recipe, given))
-    members = ensemble(given, recipe.model, names=_names(recipe), seeds=recipe.seeds)
+    members = ensemble(given, _additive(recipe), names=_names(recipe), seeds=recipe.seeds)
     weights = {key: value for i, member in enumerate(members) for key, value in member.arrays(f"member{i}").items()}
     metrics = {
         "suite": f"{recipe.data}, each {recipe.left_out.by} left out"
@@ -102,7 +115,7 @@ def train(recipe: Recipe, *, data: Sums | None = None, tell: Tell | None = None)
 
 
 def _config(recipe: Recipe, data: Sums, spread: np.ndarray, members: int) -> dict[str, Any]:
-    hidden = np.array([name in recipe.model.hidden_features for name in _names(recipe)])
+    hidden = np.array([name in _additive(recipe).hidden_features for name in _names(recipe)])
     low, high = data.features.min(axis=0).astype(float), data.features.max(axis=0).astype(float)
     slack = 0.02 * (high - low) + 1e-6
     seen = sorted(set(data.labels["device"].tolist()))

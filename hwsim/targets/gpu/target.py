@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwsim import shelf
-from hwsim.cost import Cost, Program
+from hwsim.cost import Cost, Program, Table
 from hwsim.graph import Graph
 from hwsim.quantities import Quantity
 from hwsim.targets.gpu.constants import gpu_constants, sources
@@ -18,6 +18,8 @@ from hwsim.targets.gpu.device import GpuDevice
 from hwsim.targets.gpu.features import NAMES, features
 from hwsim.targets.gpu.lower import lower
 from hwsim.targets.gpu.mapping import AUTOCAST, GpuMapping
+from hwsim.targets.gpu.operator_features import NAMES as OPERATOR_NAMES
+from hwsim.targets.gpu.operator_features import table_features
 
 
 class GpuTarget:
@@ -26,6 +28,7 @@ class GpuTarget:
     family = "gpu"
     mapping_options = tuple(f.name for f in fields(GpuMapping))
     feature_names = NAMES
+    operator_names = OPERATOR_NAMES
     summary = "NVIDIA and AMD GPUs: kernels after a runtime's fusions, waves of tiles, L2 and DRAM, power limit"
 
     def devices(self) -> Sequence[str]:
@@ -64,6 +67,10 @@ class GpuTarget:
     def row_features(self, program: Program, *, device: Any, mapping: GpuMapping) -> np.ndarray:
         """What learned methods see of the kernels, shape `(rows, features)` or `(points, rows, features)`; names in `feature_names`."""
         return features(program.tables, device=device, mapping=mapping, constants=gpu_constants())
+
+    def operator_features(self, table: Table, *, device: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """(features of kernels, which of them are of a measured kind) for surrogates of single operators; None for other tables."""
+        return table_features(table, device=device, constants=gpu_constants())
 
     def binding(self, cost: Cost) -> Sequence[str]:
         """compute, memory or overhead (launch and fixed cost), whichever is longest."""

@@ -12,7 +12,8 @@ from hwsim.datasets import aiconfigurator
 from hwsim.ops.dense import attended_frac
 from hwsim.targets.gpu.calibrate import fitting
 from hwsim.targets.gpu.device import GpuDevice
-from hwsim.targets.gpu.kernels.attention import AttentionColumns, AttentionConstants, attention_columns, attention_time
+from hwsim.targets.gpu.kernels.attention import AttentionColumns, AttentionConstants, attention_time
+from hwsim.targets.gpu.operator_features import attentions
 
 ROWS = 1200
 """Rows a device and operator that the fit sees."""
@@ -56,10 +57,11 @@ def load_set(name: str, operator: str, *, rows: int | None = ROWS) -> Set | None
     found = found[found.attn_dtype == "bfloat16"]
     if rows is not None and rows < len(found):
         found = found.sample(rows, random_state=0)
-    return Set(GpuDevice.from_shelf(name), _columns(found, operator), found.latency.to_numpy(float) * 1e-3, operator)
+    return Set(GpuDevice.from_shelf(name), attentions(**sizes(found, operator)), found.latency.to_numpy(float) * 1e-3, operator)
 
 
-def _columns(found: Any, operator: str) -> AttentionColumns:
+def sizes(found: Any, operator: str) -> dict[str, np.ndarray]:
+    """Sizes of measured kernels of one operator, each of shape `(rows,)`, by the names that `attention_columns` takes."""
     heads = found.num_heads.to_numpy(float)
     kv = found.num_key_value_heads.to_numpy(float) if "num_key_value_heads" in found else heads
     kv = np.where(kv == 0, heads, kv)
@@ -69,21 +71,16 @@ def _columns(found: Any, operator: str) -> AttentionColumns:
     causal = operator != "encoder_attention"
     share = [attended_frac(int(q), int(k), causal=causal, window=int(w) or None) for q, k, w in zip(queries, keys, window, strict=True)]
     quantised = found.kv_cache_dtype.eq("fp8").to_numpy() if "kv_cache_dtype" in found else np.zeros(len(found), bool)
-    return attention_columns(
-        batch=found.batch_size.to_numpy(float),
-        query_heads=heads,
-        kv_heads=kv,
-        query_len=queries,
-        key_len=keys,
-        head_dim=found.head_dim.to_numpy(float),
-        value_dim=found.head_dim.to_numpy(float),
-        attended_frac=np.asarray(share),
-        element_b=2.0,
-        kv_b=np.where(quantised & (operator == "generation_attention"), 1.0, 2.0),
-        bias_b=0.0,
-        dtypes=("bf16",) * len(found),
-        warm_l2=1.0,
-    )
+    return {
+        "batch": found.batch_size.to_numpy(float),
+        "query_heads": heads,
+        "kv_heads": kv,
+        "query_len": queries,
+        "key_len": keys,
+        "head_dim": found.head_dim.to_numpy(float),
+        "attended_frac": np.asarray(share),
+        "kv_b": np.where(quantised & (operator == "generation_attention"), 1.0, 2.0),
+    }
 
 
 def load_all(*, rows: int | None = ROWS) -> dict[str, list[Set]]:
