@@ -92,7 +92,7 @@ def read(space: str) -> Measured:
     devices = [name.removesuffix("_ms") for name in rows[0] if name.endswith("_ms")]
     columns = {d: np.array([float(row[f"{d}_ms"]) for row in rows]) * 1e-3 for d in devices}
     kept = {d: np.where(values < BROKEN_S, np.nan, values) for d, values in columns.items()}
-    features, relevance, macs = cell_features(names) if space == "nasbench201" else block_features(names)
+    features, relevance, macs = FEATURES[space](names)
     return Measured(names, features, relevance, macs, kept)
 
 
@@ -122,6 +122,10 @@ def block_features(networks: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.
     by_size = [work[:, sizes == size].sum(axis=1) for size in np.unique(sizes)]
     total = work.sum(axis=1)
     return *_with_positions([chosen.sum(axis=1), total, *by_size], [chosen]), total[:, 0] + total[:, 1]
+
+
+FEATURES = {"nasbench201": cell_features, "fbnet": block_features}
+"""By search space."""
 
 
 def _with_positions(sums: Sequence[np.ndarray], positions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -106,7 +106,7 @@ class FewShot:
         """
         if len(costs) < 3:
             raise InputError(f"found {len(costs)} known devices; expected 3 or more to say how devices differ")
-        center, width = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-9) / relevance
+        center, width = features.mean(axis=0), np.where(np.ptp(features, axis=0) > 0, features.std(axis=0), 1.0) / relevance
         x = _design(features, center, width)
         return cls(center, width, np.stack([_weights(x, np.asarray(y, dtype=float)) for y in costs]))
 
