@@ -19,7 +19,7 @@ from hwsim.datasets.recipe import read_recipe
 from hwsim.errors import DataMissing
 
 pytest.importorskip("pyarrow")
-SMALL = ("fpga-boards", "loihi-runs", "fpga-designs")
+SMALL = ("fpga-boards", "loihi-runs", "fpga-designs", "spiking-energies")
 RECORD = {
     "uuid": "u1",
     "model_name": "tiny",
@@ -186,3 +186,13 @@ def test_own_reports_become_a_set(run: Any, tmp_path: Path) -> None:
     data = store.read(tmp_path / "mine")
     assert data.numbers("lut").max() == 20411
     assert set(data.text("protocol.stage")) <= {"csynth", "vsynth", "routed"}
+
+
+def test_broken_measurements_of_search_spaces_are_found() -> None:
+    need("search-spaces")
+    data = adapters.rows_of(adapters.measured()["search-spaces"])
+    bad = check.check(data, bounds=False).bad
+    assert 0 < bad.sum() < 0.01 * len(data)
+    assert set(data.text("device")[bad]) <= {"pixel3", "raspi4"}
+    assert {"1080ti", "titan_rtx"} <= set(data.text("device"))
+    assert set(data.text("protocol.stage")[data.text("device") == "eyeriss"]) == {"estimated"}

@@ -27,6 +27,8 @@ ADAPTERS = {
     "gpu-convolutions": "hwsim.datasets.adapted_gpu:convolutions",
     "fpga-designs": "hwsim.datasets.adapted_fpga:designs",
     "loihi-runs": "hwsim.datasets.adapted_neuro:loihi",
+    "search-spaces": "hwsim.datasets.adapted_edge:search_spaces",
+    "spiking-energies": "hwsim.datasets.adapted_edge:spiking_energies",
 }
 """Adapter of a recipe to the function that reads its source; the adapter `csv` reads one file by the recipe's `columns:`."""
 OWN = "your own"
