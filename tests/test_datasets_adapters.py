@@ -196,3 +196,12 @@ def test_broken_measurements_of_search_spaces_are_found() -> None:
     assert set(data.text("device")[bad]) <= {"pixel3", "raspi4"}
     assert {"1080ti", "titan_rtx"} <= set(data.text("device"))
     assert set(data.text("protocol.stage")[data.text("device") == "eyeriss"]) == {"estimated"}
+
+
+def test_what_was_built_here_comes_before_the_shelf(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("fpga-boards")
+    monkeypatch.setenv("HWSIM_DATA", str(data_path("fpga").parent))
+    monkeypatch.chdir(tmp_path)
+    assert run("datasets", "check", "fpga-boards")[0] == ExitStatus.NO_DATA
+    run("datasets", "build", "fpga-boards", "--out", "fpga-boards")
+    assert run("datasets", "check", "fpga-boards")[0] == ExitStatus.OK

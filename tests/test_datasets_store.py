@@ -197,3 +197,32 @@ def test_rows_that_were_not_built(tmp_path: Path) -> None:
     assert message(InputError, lambda: store.read(path)) == (
         f"no file {str(path)!r}; expected a .parquet or .csv table, or a name from `hwsim datasets list`"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "not a CSV table (Empty CSV file)"),
+        ("graph,device,latency_s\n", "no rows below the names of the columns"),
+        ("graph,device,latency_s\na,b,1\na,b\n", "not a CSV table (CSV parse error: Row #3: Expected 3 columns, got 2: a,b)"),
+        ("graph,device,latency_s,graph\na,b,1,c\n", "two columns are called 'graph'; rename one of them"),
+        ("graph,device,latency_s,flop\na,l4,1,zz\n", "row 1, column flop: found 'zz'; expected a number of operations, or nothing"),
+    ],
+)
+def test_faults_of_a_table(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8")
+    assert message(InputError, lambda: store.read(path)).removeprefix(str(path)).lstrip(":, ") == expected
+
+
+def test_commas_in_quotes_and_a_mark_at_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('\ufeffgraph,"device",latency_s,"fact.a, b"\n"n, 1",l4,1e-3,7\n', encoding="utf-8")
+    data = store.read(path)
+    assert (data.columns, data.text("graph")[0]) == (("graph", "device", "latency_s", "fact.a, b"), "n, 1")
+
+
+def test_a_file_that_is_no_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    path.write_text("no", encoding="utf-8")
+    assert message(InputError, lambda: store.read(path)).startswith(f"{path}: not a Parquet file (")

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsim.datasets.recipe import Columns, Constant, Value, scale_of
 from hwsim.datasets.store import arrow
-from hwsim.datasets.tables import TEXT, WORK, check_columns, is_metric
+from hwsim.datasets.tables import TEXT, WORK, check_columns, check_names, is_metric
 from hwsim.errors import InputError, UnknownName
 
 Unread = dict[tuple[int, str], str]
@@ -50,16 +50,20 @@ def _values(columns: Columns) -> dict[str, Value]:
 
 def _cells(path: Path) -> dict[str, np.ndarray]:
     """All cells as texts, by column."""
-    from pyarrow import csv
+    import csv
+
+    from pyarrow import csv as tables
 
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            names = file.readline().rstrip("\r\n")
-        kinds = {n.strip('"'): arrow().string() for n in names.split(",")}
-        options = csv.ConvertOptions(column_types=kinds, strings_can_be_null=False, null_values=[])
-        table = csv.read_csv(str(path), convert_options=options)
-    except (arrow().ArrowInvalid, UnicodeDecodeError, OSError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), [])
+        options = tables.ConvertOptions(column_types=dict.fromkeys(names, arrow().string()), strings_can_be_null=False, null_values=[])
+        table = tables.read_csv(str(path), convert_options=options, read_options=tables.ReadOptions(use_threads=False))
+    except (arrow().ArrowInvalid, UnicodeDecodeError, OSError, csv.Error) as error:
         raise InputError(f"{path}: not a CSV table ({str(error)[:120]})") from None
+    check_names(table.column_names, where=str(path))
+    if not table.num_rows:
+        raise InputError(f"{path}: no rows below the names of the columns")
     return {key: table[key].cast(arrow().string()).to_numpy().astype(object) for key in table.column_names}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwsim import shelf
 from hwsim.datasets.recipe import RECIPE, Columns, Recipe, Splits, read_recipe
-from hwsim.datasets.tables import TEXT, WORK, check_columns, is_metric, unit_of
+from hwsim.datasets.tables import TEXT, WORK, check_columns, check_names, is_metric, unit_of
 from hwsim.errors import DataMissing, InputError, MissingExtra, UnknownName
 
 _OWN_METADATA = b"hwsim.dataset"
@@ -191,20 +191,20 @@ def read(source: str | Path, *, columns: Columns | None = None) -> Dataset:
 
 
 def folder_of(name: str | Path) -> Path:
-    """Folder of a data set: one of the shelf by name, else a path.
+    """Folder of a data set: a path to one that was built, else one of the shelf by name.
 
     Raises:
         UnknownName: no data set of that name.
         InputError: a folder without a recipe.
     """
+    if (Path(name) / RECIPE).is_file():
+        return Path(name)
     known = folders()
     if str(name) in known:
         return known[str(name)]
-    if not Path(name).is_dir():
-        raise UnknownName("data set", str(name), known)
-    if not (Path(name) / RECIPE).is_file():
+    if Path(name).is_dir():
         raise InputError(f"no {RECIPE} in {str(name)!r}; expected the folder of a data set, such as `hwsim datasets build` writes")
-    return Path(name)
+    raise UnknownName("data set", str(name), known)
 
 
 def _read_file(path: Path, *, name: str, columns: Columns | None, recipe: Recipe | None = None) -> Dataset:
@@ -226,7 +226,8 @@ def _read_parquet(path: Path, name: str) -> Dataset:
     try:
         table = parquet.read_table(str(path))
     except arrow().ArrowInvalid as error:
-        raise InputError(f"{path}: not Parquet ({str(error)[:80]})") from None
+        raise InputError(f"{path}: not a Parquet file ({str(error).partition(':')[0][:80]})") from None
+    check_names(table.column_names, where=str(path))
     for column in table.schema:
         unit = unit_of(column.name) if is_metric(column.name) else None
         found = (column.metadata or {}).get(b"unit", (unit or "").encode()).decode()

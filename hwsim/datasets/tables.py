@@ -38,6 +38,19 @@ def is_metric(column: str) -> bool:
     return column != WORK and not column.startswith(PREFIXES) and column not in TEXT and unit_of(column) is not None
 
 
+def check_names(names: Iterable[str], *, where: str) -> None:
+    """Refuse a table with two columns of one name.
+
+    Raises:
+        InputError: says which.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"{where}: two columns are called {name!r}; rename one of them")
+        seen.add(name)
+
+
 def check_columns(names: Iterable[str], *, where: str) -> None:
     """Refuse a table whose columns are not of the schema.
 
