@@ -205,3 +205,14 @@ def test_what_was_built_here_comes_before_the_shelf(run: Any, tmp_path: Path, mo
     assert run("datasets", "check", "fpga-boards")[0] == ExitStatus.NO_DATA
     run("datasets", "build", "fpga-boards", "--out", "fpga-boards")
     assert run("datasets", "check", "fpga-boards")[0] == ExitStatus.OK
+
+
+def test_a_shape_has_one_name_on_all_boards() -> None:
+    import pandas
+
+    from hwsim.datasets.adapted_gpu import _operator
+
+    row = {"framework": "T", "version": "1", "kernel_source": "k", "op_name": "o", "device": "d", "attn_dtype": "fp8", "latency": 2.0}
+    first, second = {**row, "window_size": 0, "isl": 8}, {**row, "isl": 8, "window_size": 0}
+    names = [_operator("context_attention", pandas.DataFrame([table]), "l4").graph[0] for table in (first, second)]
+    assert names == ["context_attention?isl=8&window_size=0"] * 2

@@ -59,8 +59,9 @@ def operators(tell: Tell) -> dict[str, Any]:
 
 
 def _operator(operator: str, table: Any, device: str) -> Any:
+    """Rows of one table; back ends differ in where `window_size` stands, so it comes last."""
     formats = [c for c in table.columns if c.endswith("dtype")]
-    shapes = [c for c in table.columns if c not in (*_STATED, *formats)]
+    shapes = sorted((c for c in table.columns if c not in (*_STATED, *formats)), key=lambda c: c == "window_size")
     names = pandas().DataFrame({"graph": _spelt(operator, table, shapes), "device": device})
     made = names.assign(**{
         "mapping.dtype": table[formats[0]].to_numpy() if formats else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,13 +67,23 @@ def _loaded(data: Dataset, rows: np.ndarray, tell: Callable[[str], None]) -> np.
     graphs, devices = data.text("graph"), data.text("device")
     batches = data.numbers("protocol.batch") if "protocol.batch" in data.columns else np.ones(len(data))
     found = np.full(len(data), np.nan)
-    names = sorted({str(g) for g in graphs[rows] if g})
+    names = _readable({str(g) for g in graphs[rows] if g})
     for i, name in enumerate(names[:MOST_LOADED]):
         chosen = rows & (graphs == name)
         flop = _network_flop(name, str(devices[chosen][0]))
         found[chosen] = flop * np.nan_to_num(batches[chosen], nan=1.0)
         tell(f"loading {i + 1} of {min(len(names), MOST_LOADED)}: {name}")
     return found
+
+
+def _readable(names: set[str]) -> list[str]:
+    """Names that are those of networks or files, and none of operators or designs."""
+    from hwsim import plugins
+
+    zoo = set(plugins.load("hwsim.frontends", "zoo").names())
+    heads = {name.partition("?")[0] for name in names}
+    known = {head for head in heads if head in zoo or head.startswith(("timm:", "hf:")) or Path(head).is_file()}
+    return sorted(name for name in names if name.partition("?")[0] in known)
 
 
 def _network_flop(name: str, device: str) -> float:
