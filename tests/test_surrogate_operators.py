@@ -163,6 +163,18 @@ def test_the_shelf_meets_the_bars_on_layers_left_out() -> None:
     assert max(attention.values()) <= 0.12
 
 
+def test_a_range_is_given_where_nearly_all_of_the_time_is_known() -> None:
+    stored = store.read(NAME)
+    _, device, mapping, found = program("llama2_7b", "h100-sxm-80gb", dtype="bf16")
+    for share, given in ((0.95, False), (0.5, True)):
+        surrogate = OperatorSurrogate(replace(stored, config={**stored.config, "trusted": {**stored.config["trusted"], "share": share}}))
+        cost = surrogate.predict(found, device=device, mapping=mapping)
+        interval = surrogate.interval(found, cost, device=device, mapping=mapping)
+        assert (interval is not None) is given
+        if interval is not None:
+            assert interval.low < float(cost.latency_s) < interval.high
+
+
 def test_the_shelf_answers_a_transformer() -> None:
     found = hwsim.estimate("bert_base", "h100-sxm-80gb", batch=8, dtype="bf16", method=f"surrogate:{NAME}")
     plain = hwsim.estimate("bert_base", "h100-sxm-80gb", batch=8, dtype="bf16")
