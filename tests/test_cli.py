@@ -163,7 +163,7 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
         (
             ["estimate", "mlp", "--on", "null", "--method", "oracle"],
             3,
-            "error: unknown method 'oracle'. Known: auto, closed-form, surrogate:gpu-networks.\n",
+            "error: unknown method 'oracle'. Known: auto, closed-form, surrogate:gpu-networks, surrogate:gpu-operators.\n",
         ),
         (["validate", "gpu-gem"], 3, "error: unknown validation 'gpu-gem'. Did you mean 'gpu-gemm' or 'gpu-power' or 'gpu-elementwise'?\n"),
         (["calibrate", "tpu"], 3, "error: unknown family with a calibration 'tpu'. Did you mean 'gpu'?\n"),
@@ -194,7 +194,7 @@ def test_statuses_of_errors(error: BaseException, status: int, run: Any, monkeyp
 
 def test_validation_and_calibration_are_listed(run: Any) -> None:
     assert "gpu-gemm" in run("validate")[1]
-    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\noptical\n", "")
+    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\noptical\nsurrogate\n", "")
 
 
 def test_validate_says_what_it_skipped(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ def calibrate(family: str | None, as_json: bool) -> None:
     """Fit the constants of a family anew.
 
     Without FAMILY the families that can be calibrated are listed. The data folder is that of the environment variable
-    HWSIM_DATA; the constants are written to the shelf `targets/FAMILY/fitted`.
+    HWSIM_DATA; the constants are written to the shelf `targets/FAMILY/fitted`, those of `surrogate` to `surrogates`.
 
     \b
     Examples:

@@ -25,9 +25,10 @@ from hwsim.cli import output
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the errors as JSON.")
 def train(recipe: Path | None, start: str | None, data: Path | None, out: Path | None, epochs: int | None, as_json: bool) -> None:
-    """Train a surrogate from a recipe, or take one to a new device.
+    """Train a surrogate from a recipe.
 
-    Parts of the data are left out in turn to judge it, then it is trained on everything.
+    Or take one to a new device with --from and --data: what was measured there predicts the rest of the table.
+    With a recipe, parts of the data are left out in turn to judge it, then it is trained on everything.
     Additive models need hwsim[torch], trees scikit-learn.
 
     \b

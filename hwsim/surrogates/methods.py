@@ -48,8 +48,10 @@ def _plugin(method: str) -> Any:
     known = plugins.available("hwsim.surrogates")
     if method not in known:
         from hwsim.surrogates import store
+        from hwsim.surrogates.samples import FAMILY
 
-        raise UnknownName("method", method, (*known, AUTO, *(PREFIX + name for name in store.names())))
+        answering = (name for name in store.names() if store.read(name).config.get("family") != FAMILY)
+        raise UnknownName("method", method, (*known, AUTO, *(PREFIX + name for name in answering)))
     return plugins.load("hwsim.surrogates", method)
 
 
