@@ -148,7 +148,7 @@ def test_the_sample_keeps_the_identity_of_its_events() -> None:
 
 
 def test_the_sample_is_the_recipe() -> None:
-    recipe = yaml.safe_load((SAMPLE.parent / "recipe.yaml").read_text(encoding="utf-8"))
+    recipe = yaml.safe_load((SAMPLE.parent / "recipe.yaml").read_text(encoding="utf-8"))["made"]
     rows = table(SAMPLE)
     first = [(d.name, ";".join(map(str, cores))) for d, cores in islice(compare.placed(recipe["seed"]), 5)]
     assert [(r["name"], r["cores"]) for r in rows[:5]] == first
