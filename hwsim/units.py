@@ -10,7 +10,10 @@ _LARGE = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _SMALL = {"m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
 _BINARY = {"Ki": 1024.0, "Mi": 1024.0**2, "Gi": 1024.0**3, "Ti": 1024.0**4}
 _PREFIXES = {**_BINARY, **_LARGE, **_SMALL}
-UNITS = ("s", "m", "B", "b", "B/s", "Hz", "W", "J", "FLOP", "FLOP/s", "OP", "OP/s", "V", "J/B", "J/FLOP", "FLOP/clk", "OP/clk", "B/clk", "1", "")
+UNITS = (
+    *["s", "m", "B", "b", "B/s", "Hz", "W", "J", "FLOP", "FLOP/s", "OP", "OP/s", "V", "J/B", "J/FLOP", "FLOP/clk", "OP/clk", "B/clk", "1"],
+    "",
+)
 """Dimensions that quantities may have; `1` and the empty one are plain numbers."""
 _NUMBER = re.compile(r"\s*([-+]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
 

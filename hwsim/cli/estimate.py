@@ -43,7 +43,8 @@ def estimate(
 ) -> None:
     """Latency, energy and memory of one network on one device.
 
-    MODEL is a name (`hwsim models list`; llama3_8b?num_layers=4, timm:resnet50, hf:bert-base-uncased) or a file (.onnx, .keras, .nir, .yaml).
+    MODEL is a name (`hwsim models list`; llama3_8b?num_layers=4, timm:resnet50, hf:bert-base-uncased) or a file (.onnx, .keras, .nir,
+    .yaml).
 
     \b
     Examples:

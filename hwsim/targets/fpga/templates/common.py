@@ -76,7 +76,7 @@ def joined(parts: Sequence[Hardware]) -> Hardware:
     for f in fields(Hardware):
         values = [floats(getattr(part, f.name)) for part in parts]
         lead = np.broadcast_shapes(*(v.shape[:-1] for v in values))
-        columns[f.name] = np.concatenate([np.broadcast_to(v, (*lead, v.shape[-1])) for v in values], axis=-1)
+        columns[f.name] = np.concatenate([np.broadcast_to(v, (*lead, v.shape[-1])) for v in values] if lead else values, axis=-1)
     return Hardware(**columns)
 
 
