@@ -14,6 +14,7 @@ from hwsim.errors import InputError
 from hwsim.estimate import Interval
 from hwsim.surrogates.mlp import Mlp, spread
 from hwsim.surrogates.store import Stored
+from hwsim.surrogates.trained import check_family, ranged, trusted
 
 
 class Additive(Protocol):
@@ -36,16 +37,6 @@ class AdditiveSurrogate:
 
     stored: Stored
 
-    @property
-    def name(self) -> str:
-        """As on the shelf."""
-        return self.stored.name
-
-    @property
-    def family(self) -> str:
-        """The family that it speaks for."""
-        return self.stored.config["family"]
-
     @cached_property
     def members(self) -> tuple[Mlp, ...]:
         """Networks whose answers are averaged."""
@@ -57,10 +48,11 @@ class AdditiveSurrogate:
         Raises:
             InputError: it does not.
         """
-        target: Any = plugins.load("hwsim.targets", self.family)
+        family = self.stored.config["family"]
+        target: Any = plugins.load("hwsim.targets", family)
         expected = tuple(self.stored.config["features"])
         if tuple(getattr(target, "feature_names", ())) != expected:
-            raise InputError(f"surrogate {self.name!r} was trained on other features of the family {self.family!r}; train it anew")
+            raise InputError(f"surrogate {self.stored.name!r} was trained on other features of the family {family!r}; train it anew")
         return target
 
     def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
@@ -69,8 +61,7 @@ class AdditiveSurrogate:
         Raises:
             InputError: a program of another family.
         """
-        if program.family != self.family:
-            raise InputError(f"surrogate {self.name!r} speaks for {self.family}; this is a program of the family {program.family!r}")
+        check_family(self.stored, program)
         given: dict[str, Any] = {"device": device, "mapping": mapping}
         target = self.target()
         features = target.row_features(program, **given)
@@ -87,12 +78,10 @@ class AdditiveSurrogate:
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
         """Whether a prediction lies where the surrogate was trained: kind of network, rows' features, members' agreement, mapping."""
-        trusted = self.stored.config["trusted"]
-        chosen = all(str(getattr(mapping, name)) in values for name, values in trusted["mapping"].items())
-        board = not {str(getattr(device, "name", "")), f"vendor:{getattr(device, 'vendor', '')}"}.isdisjoint(trusted["devices"])
-        calm = float(np.max(cost.extra["surrogate_spread"])) <= float(trusted["spread"])
-        kind = not any(name in program.graph.attrs for name in trusted.get("graph_without", ()))
-        return kind and chosen and board and calm and float(np.max(cost.extra["surrogate_outside"])) <= float(trusted["outside"])
+        if not trusted(self.stored, program, device=device, mapping=mapping):
+            return False
+        limits = self.stored.config["trusted"]
+        return all(float(np.max(cost.extra[f"surrogate_{name}"])) <= float(limits[name]) for name in ("spread", "outside"))
 
     def interval(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> Interval | None:
         """Range of the latency from the errors on what training left out; None outside what it knows."""
@@ -107,8 +96,4 @@ class AdditiveSurrogate:
             ),
             None,
         )
-        if domain is None:
-            return None
-        entry, value = held[domain], float(cost.latency_s)
-        label = f"{self.stored.metrics['suite']}/{domain}"
-        return Interval(value * entry["low_ratio"], value * entry["high_ratio"], held["level"], label, entry["median_ape"])
+        return None if domain is None else ranged(self.stored, domain, float(cost.latency_s))

@@ -13,6 +13,7 @@ from hwsim.cost import Cost, Program
 from hwsim.errors import InputError
 from hwsim.estimate import Interval
 from hwsim.surrogates.store import Stored
+from hwsim.surrogates.trained import check_family, ranged, trusted
 from hwsim.surrogates.trees import Trees
 
 ELSEWHERE = "elsewhere"
@@ -24,16 +25,6 @@ class OperatorSurrogate:
     """Trained trees, one set an operator and device; what they do not know keeps its closed form."""
 
     stored: Stored
-
-    @property
-    def name(self) -> str:
-        """As on the shelf."""
-        return self.stored.name
-
-    @property
-    def family(self) -> str:
-        """The family that it speaks for."""
-        return self.stored.config["family"]
 
     @cached_property
     def models(self) -> dict[tuple[str, str], Trees]:
@@ -47,11 +38,12 @@ class OperatorSurrogate:
         Raises:
             InputError: it does not.
         """
-        target: Any = plugins.load("hwsim.targets", self.family)
+        family = self.stored.config["family"]
+        target: Any = plugins.load("hwsim.targets", family)
         now = getattr(target, "operator_names", {})
         for kind, names in self.stored.config["features"].items():
             if tuple(now.get(kind, ())) != tuple(names):
-                raise InputError(f"surrogate {self.name!r} was trained on other features of {kind} in {self.family!r}; train it anew")
+                raise InputError(f"surrogate {self.stored.name!r} was trained on other features of {kind} in {family!r}; train it anew")
         return target
 
     def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
@@ -60,8 +52,7 @@ class OperatorSurrogate:
         Raises:
             InputError: a program of another family.
         """
-        if program.family != self.family:
-            raise InputError(f"surrogate {self.name!r} speaks for {self.family}; this is a program of the family {program.family!r}")
+        check_family(self.stored, program)
         given: dict[str, Any] = {"device": device, "mapping": mapping}
         target = self.target()
         alone = target.cost_with(program, row_factor=np.ones(program.row_count), **given)
@@ -109,19 +100,16 @@ class OperatorSurrogate:
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
         """Whether nearly all of the time is in kernels that it knows, within their ranges, on a device that was measured."""
-        trusted = self.stored.config["trusted"]
-        board = str(getattr(device, "name", "")) in trusted["devices"]
-        chosen = all(str(getattr(mapping, name)) in values for name, values in trusted["mapping"].items())
-        return board and chosen and float(np.min(cost.extra["surrogate_share"])) >= float(trusted["share"])
+        enough = float(np.min(cost.extra["surrogate_share"])) >= float(self.stored.config["trusted"]["share"])
+        return enough and trusted(self.stored, program, device=device, mapping=mapping)
 
     def interval(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> Interval | None:
         """Range of the latency from the errors on layers that training left out, the widest of the operators asked; None outside."""
         if not self.known(program, cost, device=device, mapping=mapping):
             return None
-        held, value = self.stored.metrics["intervals"], float(cost.latency_s)
+        held = self.stored.metrics["intervals"]
         domains = [f"{table.kind}/{device.name}" for table in program.tables if f"{table.kind}/{device.name}" in held]
         if not domains:
             return None
         widest = max(domains, key=lambda name: held[name]["high_ratio"] / held[name]["low_ratio"])
-        entry, label = held[widest], f"{self.stored.metrics['suite']}/{widest}"
-        return Interval(value * entry["low_ratio"], value * entry["high_ratio"], held["level"], label, entry["median_ape"])
+        return ranged(self.stored, widest, float(cost.latency_s))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -14,7 +14,7 @@ from hwsim import api
 from hwsim.cost import Program, Target
 from hwsim.errors import InputError, UnknownName
 from hwsim.graph import Graph
-from hwsim.sweep.space import LAYERS, Base, Outer, Space, is_builder
+from hwsim.sweep.space import LAYERS, Base, Outer, is_builder
 
 MOST_PROGRAMS = 256
 """Programs of one network that are kept while a sweep goes through its blocks."""
@@ -150,9 +150,3 @@ def mapping_of(target: Target, graph: Graph, options: Mapping[str, Any]) -> Any:
         option, _, pattern = name.removesuffix("]").partition("[")
         choices.setdefault(option, {})[pattern] = value
     return with_layers(graph, mapping, choices)
-
-
-def prepared(space: Space) -> Iterator[Block]:
-    """The blocks of a space, one after the other."""
-    preparing = Preparing()
-    return (preparing(outer) for outer in space.blocks())

@@ -5,7 +5,7 @@ A `State` takes in chunks and other states; the result does not depend on their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -246,12 +246,3 @@ def merged(states: Sequence[State], asked: Asked) -> State:
 def _sum(values: np.ndarray) -> float:
     with np.errstate(all="ignore"):
         return float(np.sum(values))
-
-
-def describe(counts: Mapping[str, int]) -> str:
-    """Counts in words, the largest first.
-
-    >>> describe({"fits": 3, "latency < 2us": 10})
-    '10 by latency < 2us, 3 by fits'
-    """
-    return ", ".join(f"{count:,} by {reason}" for reason, count in sorted(counts.items(), key=lambda item: -item[1]))

@@ -84,12 +84,6 @@ class Job:
             spans = [(b, min(b + step, blocks), 0, -1) for b in range(0, blocks, step)]
         return (Task(number, *span) for number, span in enumerate(spans))
 
-    def points_of(self, task: Task) -> int:
-        """Points of a range."""
-        if task.stop < 0:
-            return (task.last - task.first) * self.space.inner_count
-        return (task.stop - task.start) * Layout(self.space.block(task.first).inner, self.fast).unit_points
-
 
 def _text(space: Space) -> str:
     """A space in words that are the same in another process."""
