@@ -12,7 +12,7 @@ $(VENV)/core.stamp: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/core.stamp
-	$(PIP) torch transformers onnx onnx-ir onnxscript h5py keras hls4ml nir loguru pillow pandas pyarrow scipy scikit-learn optuna plotly \
+	$(PIP) torch transformers onnx onnx-ir onnxscript h5py keras hls4ml nir loguru pillow pandas pyarrow scipy scikit-learn optuna plotly torch-geometric lightgbm pooch \
 		array-api-strict beartype hypothesis jaxtyping pyright pytest pytest-timeout pytest-xdist ruff hatchling
 	$(PIP) --no-deps timm torchvision snntorch spikingjelly
 	touch $@
