@@ -31,6 +31,8 @@ MODULES = (
     "convshare",
     "stages",
     "nas_bench",
+    "super_resolution",
+    "yolo",
 )
 
 

@@ -1,4 +1,4 @@
-"""The torch front end: live modules, exported programs, `timm:` and `hf:` names -> Graph.
+"""The torch front end: live modules, exported programs, `timm:`, `torchvision:` and `hf:` names -> Graph.
 
 Nothing is downloaded and no weights are made: models are built on the meta device and captured with `torch.export`.
 torch, timm and transformers are imported when a source is loaded, not before.
@@ -13,7 +13,7 @@ from typing import Any
 from hwsim.errors import InputError, MissingExtra
 from hwsim.graph import Graph
 
-PREFIXES = ("timm:", "hf:")
+PREFIXES = ("timm:", "torchvision:", "hf:")
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".pt2", ".ckpt", ".bin")
 
 
@@ -70,7 +70,7 @@ class TorchFrontend:
 def _refused(source: str) -> InputError:
     return InputError(
         f"{source!r} is a pickle or an archive that may hold one, and reading it can run any code; nothing was read or executed. "
-        "Expected a live module, an exported program, a `timm:` or `hf:` name, or an ONNX file: "
+        "Expected a live module, an exported program, a `timm:`, `torchvision:` or `hf:` name, or an ONNX file: "
         "load the file yourself and pass the module to hwsim.load."
     )
 

@@ -31,6 +31,7 @@ HEADS = {
     "semantic_segmentation": "AutoModelForSemanticSegmentation",
     "universal_segmentation": "AutoModelForUniversalSegmentation",
     "object_detection": "AutoModelForObjectDetection",
+    "depth_estimation": "AutoModelForDepthEstimation",
     "audio_classification": "AutoModelForAudioClassification",
     "video_classification": "AutoModelForVideoClassification",
     "speech_seq2seq": "AutoModelForSpeechSeq2Seq",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hwsim.errors import InputError
-from hwsim.frontends.torch import huggingface, spiking, timm_models
+from hwsim.frontends.torch import huggingface, spiking, timm_models, torchvision_models
 from hwsim.frontends.torch.convert import to_graph
 from hwsim.frontends.torch.export import Example, capture, given
 from hwsim.frontends.torch.patterns import tidy
@@ -73,8 +73,8 @@ def build(source: Any, *, batch: int | None, seq_len: int | None, options: dict[
     prefix, _, rest = str(source).partition(":")
     name, _, query = rest.partition("?")
     options = {**parse_options(query, where=str(source)), **options}
-    family = timm_models if prefix == "timm" else huggingface
-    inputs = options.pop("inputs", None)
+    family = {"timm": timm_models, "torchvision": torchvision_models}.get(prefix, huggingface)
+    inputs, seq_len = options.pop("inputs", None), options.pop("seq_len", seq_len)
     module, example, facts = family.create(name, batch=batch or 1, seq_len=seq_len, options=options)
     if inputs is not None:
         example = given(inputs, device=torch.device("meta")).with_batch(batch)
