@@ -139,7 +139,7 @@ def test_scatter_and_coverage() -> None:
 )
 def test_models_of_recipes_with_errors_name_the_field(tmp_path: Path, model: str, message: str) -> None:
     path = tmp_path / "recipe.yaml"
-    path.write_text(f"name: x\nsummary: y\nfamily: gpu\ndata: a.npz\nleft_out: {{by: family}}\nmodel: {model}\n")
+    path.write_text(f"name: x\nsummary: y\nfamily: gpu\ndata: a.safetensors\nleft_out: {{by: family}}\nmodel: {model}\n")
     with pytest.raises(InputError, match=message):
         read(path)
 

@@ -14,14 +14,14 @@ from hwsim import api
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates import store
 from hwsim.surrogates.additive import AdditiveSurrogate
+from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp
 from hwsim.surrogates.training.left_out import error_table, folds
 from hwsim.surrogates.training.recipe import LeftOut, Recipe, Trusted, read
-from hwsim.surrogates.training.sums import Sums
 from hwsim.targets.gpu.features import NAMES
 
 
-def networks(count: int = 240, *, seed: int = 0, rows: tuple[int, int] = (2, 9)) -> Sums:
+def networks(count: int = 240, *, seed: int = 0, rows: tuple[int, int] = (2, 9)) -> Graphs:
     """Networks whose rows take exp(0.5 x) times their closed form, x the first feature."""
     draw = np.random.default_rng(seed)
     sizes = draw.integers(*rows, count)
@@ -30,7 +30,10 @@ def networks(count: int = 240, *, seed: int = 0, rows: tuple[int, int] = (2, 9))
     cost = draw.lognormal(-9, 1, start[-1])
     true = np.add.reduceat(cost * np.exp(0.5 * features[:, 0]), start[:-1])
     labels = {"device": np.array(["a100-sxm-80gb", "l4"])[np.arange(count) % 2], "family": np.array([f"f{i % 7}" for i in range(count)])}
-    return Sums(features, cost, 0 * cost, start, np.zeros(count), true, labels)
+    none = np.zeros((count, 1))
+    arrays = {"cost": cost[:, None], "floor": 0 * cost[:, None], "rest": none, "least": none, "measured": true[:, None]}
+    names = {"feature_names": NAMES, "metrics": ("latency_s",), "readout": ("sum",)}
+    return Graphs(features=features, start=start, edges=np.zeros((2, 0), dtype=np.int64), labels=labels, **arrays, **names)
 
 
 def recipe(**changes: Any) -> Recipe:
@@ -39,7 +42,7 @@ def recipe(**changes: Any) -> Recipe:
     from hwsim.surrogates.training.additive import AdditiveRecipe
 
     model = AdditiveRecipe(width=16, epochs=25, networks_per_step=16, learning_rate=1e-2)
-    given: dict[str, Any] = {"name": "tiny", "summary": "of a test", "family": "gpu", "data": "none.npz", "seeds": (0, 1)}
+    given: dict[str, Any] = {"name": "tiny", "summary": "of a test", "family": "gpu", "data": "none.safetensors", "seeds": (0, 1)}
     return Recipe(**{**given, "left_out": LeftOut(by="family", folds=3), "model": model, **changes})
 
 
@@ -61,7 +64,7 @@ def test_more_rows_than_were_seen_are_still_a_sum(stored: store.Stored) -> None:
 
     large = networks(60, seed=5, rows=(60, 90))
     found, _ = predicted(AdditiveSurrogate(stored).members, large)
-    assert np.median(np.abs(np.exp(found) / large.measured - 1)) < 0.05
+    assert np.median(np.abs(np.exp(found) / large.measured[:, 0] - 1)) < 0.05
 
 
 def test_a_row_is_answered_whatever_its_neighbours(stored: store.Stored) -> None:
@@ -130,8 +133,8 @@ def test_auto_without_a_surrogate_is_the_closed_form() -> None:
     [
         ("name: x\n", "Object missing required field `summary`"),
         ("name: x\nsummary: y\nfamily: gpu\ndata: timm\nleft_out: {by: family}\n", "unknown training set in .*: 'timm'"),
-        ("name: x\nsummary: y\nfamily: gpu\ndata: a.npz\nleft_out: {by: family}\nmodle: {}\n", "unknown field `modle`"),
-        ("name: x\nsummary: y\nfamily: gpu\ndata: a.npz\nleft_out: {by: family}\nauto: 0\n", "Expected `int` >= 1 - at `\\$.auto`"),
+        ("name: x\nsummary: y\nfamily: gpu\ndata: a.safetensors\nleft_out: {by: family}\nmodle: {}\n", "unknown field `modle`"),
+        ("name: x\nsummary: y\nfamily: gpu\ndata: a.safetensors\nleft_out: {by: family}\nauto: 0\n", "Expected `int` >= 1 - at `\\$.auto`"),
     ],
 )
 def test_recipes_with_errors_name_the_field(tmp_path: Path, text: str, message: str) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp
-from hwsim.surrogates.training.sums import Sums
 
 
 class AdditiveRecipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="additive"):
@@ -38,7 +38,7 @@ class AdditiveRecipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ta
 
 
 def train(
-    data: Sums, recipe: AdditiveRecipe, *, names: tuple[str, ...], seed: int, progress: Callable[[int, float], None] | None = None
+    data: Graphs, recipe: AdditiveRecipe, *, names: tuple[str, ...], seed: int, progress: Callable[[int, float], None] | None = None
 ) -> Mlp:
     """One network, trained on one thread.
 
@@ -53,7 +53,7 @@ def train(
     mean, scale = standardised(data.features, names, recipe.hidden_features)
     net = _network(torch, data.features.shape[1], recipe)
     x = torch.from_numpy(((data.features - mean) / scale).astype(np.float32))
-    cost, target = (torch.from_numpy(a.astype(np.float32)) for a in (data.cost, np.log(data.measured)))
+    cost, target = (torch.from_numpy(a.astype(np.float32)) for a in (data.cost[:, 0], np.log(data.measured[:, 0])))
     order, steps = np.random.default_rng(seed), max(1, len(data) // recipe.networks_per_step)
     optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps)
@@ -88,7 +88,7 @@ def _network(torch: Any, inputs: int, recipe: AdditiveRecipe) -> Any:
     return torch.nn.Sequential(*layers, last)
 
 
-def _loss(torch: Any, net: Any, data: Sums, chosen: np.ndarray, x: Any, cost: Any, target: Any, recipe: AdditiveRecipe) -> Any:
+def _loss(torch: Any, net: Any, data: Graphs, chosen: np.ndarray, x: Any, cost: Any, target: Any, recipe: AdditiveRecipe) -> Any:
     rows = torch.from_numpy(data.rows(chosen))
     owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), np.diff(data.start)[chosen]))
     g = net(x[rows])[:, 0]
@@ -108,12 +108,12 @@ def _exported(net: Any, mean: np.ndarray, scale: np.ndarray) -> Mlp:
     return Mlp(mean, scale, tuple(layers))
 
 
-def predicted(members: tuple[Mlp, ...], data: Sums) -> tuple[np.ndarray, np.ndarray]:
+def predicted(members: tuple[Mlp, ...], data: Graphs) -> tuple[np.ndarray, np.ndarray]:
     """(logarithm of each network's cost, spread of the members' logarithms), shape `(networks,)` each; rows take the members' mean g."""
     factors = [np.clip(member(data.features), -LIMIT, LIMIT) for member in members]
     spread = np.std([np.log(_total(data, g)) for g in factors], axis=0)
-    return np.log(np.maximum(_total(data, np.mean(factors, axis=0)), data.least)), spread
+    return np.log(np.maximum(_total(data, np.mean(factors, axis=0)), data.least[:, 0])), spread
 
 
-def _total(data: Sums, g: np.ndarray) -> np.ndarray:
-    return np.add.reduceat(np.maximum(data.cost * np.exp(g), data.floor), data.start[:-1])
+def _total(data: Graphs, g: np.ndarray) -> np.ndarray:
+    return data.total(np.maximum(data.cost * np.exp(g)[:, None], data.floor))[:, 0]

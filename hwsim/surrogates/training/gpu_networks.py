@@ -1,4 +1,4 @@
-"""Measured image networks on GPUs as sums over kernels (timm's inference tables)."""
+"""Measured image networks on GPUs as rows of kernels (timm's inference tables)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from hwsim.datasets import timm_infer
-from hwsim.surrogates.training.sums import Sums
+from hwsim.surrogates.graphs import Graphs
 from hwsim.targets.gpu.calibrate import networks
 from hwsim.targets.gpu.constants import gpu_constants
 from hwsim.targets.gpu.cost import arithmetic, host_s, kernel_time
 from hwsim.targets.gpu.device import GpuDevice
-from hwsim.targets.gpu.features import features
+from hwsim.targets.gpu.features import NAMES, features
 from hwsim.targets.gpu.mapping import GpuMapping
 from hwsim.targets.gpu.tables import build_tables
 
 
-def load(*, progress: Callable[[int, int], None] | None = None) -> Sums:
+def load(*, progress: Callable[[int, int], None] | None = None) -> Graphs:
     """All runs whose graphs are traced (see `hwsim.targets.gpu.calibrate.networks`), seconds a batch; takes minutes.
 
     Raises:
@@ -37,14 +37,20 @@ def load(*, progress: Callable[[int, int], None] | None = None) -> Sums:
     names = ("device", "runtime", "dtype", "layout", "model")
     labels = {name: np.array([str(getattr(item, name)) for item, _ in found]) for name in names}
     labels["family"] = np.array([timm_infer.family(model) for model in labels["model"]])
-    return Sums(
-        np.concatenate([n.features for _, n in found]).astype(np.float32),
-        np.concatenate([n.cost_s for _, n in found]),
-        np.concatenate([n.floor_s for _, n in found]),
-        np.concatenate([[0], np.cumsum([len(n.cost_s) for _, n in found])]),
-        np.array([n.host_s for _, n in found]),
-        np.array([item.measured_s for item, _ in found]),
-        labels,
+    hosts = np.array([n.host_s for _, n in found])[:, None]
+    return Graphs(
+        features=np.concatenate([n.features for _, n in found]).astype(np.float32),
+        cost=np.concatenate([n.cost_s for _, n in found])[:, None],
+        floor=np.concatenate([n.floor_s for _, n in found])[:, None],
+        start=np.concatenate([[0], np.cumsum([len(n.cost_s) for _, n in found])]),
+        edges=np.zeros((2, 0), dtype=np.int64),
+        rest=0.0 * hosts,
+        least=hosts,
+        measured=np.array([item.measured_s for item, _ in found])[:, None],
+        feature_names=NAMES,
+        metrics=("latency_s",),
+        readout=("sum",),
+        labels=labels,
     )
 
 

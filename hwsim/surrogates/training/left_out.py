@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from hwsim.accuracy import LEVEL, conformal_ratios
+from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp
 from hwsim.surrogates.training.additive import AdditiveRecipe, predicted, train
-from hwsim.surrogates.training.sums import Sums
 
 
 def folds(names: np.ndarray, *, count: int, seed: int = 0) -> np.ndarray:
@@ -22,7 +22,7 @@ def folds(names: np.ndarray, *, count: int, seed: int = 0) -> np.ndarray:
 
 
 def left_out(
-    data: Sums,
+    data: Graphs,
     fold: np.ndarray,
     recipe: AdditiveRecipe,
     *,
@@ -37,12 +37,12 @@ def left_out(
         inside = np.flatnonzero(fold == held)
         mean[inside], spread[inside] = predicted(members, data.take(inside))
         if progress:
-            error = np.abs(np.exp(mean[inside]) / data.measured[inside] - 1)
+            error = np.abs(np.exp(mean[inside]) / data.measured[inside, 0] - 1)
             progress(f"fold {held}: {len(inside)} networks, median error {100 * np.median(error):.1f} %")
     return np.exp(mean), spread
 
 
-def ensemble(data: Sums, recipe: AdditiveRecipe, *, names: tuple[str, ...], seeds: Sequence[int]) -> tuple[Mlp, ...]:
+def ensemble(data: Graphs, recipe: AdditiveRecipe, *, names: tuple[str, ...], seeds: Sequence[int]) -> tuple[Mlp, ...]:
     """One member a seed."""
     return tuple(train(data, recipe, names=names, seed=seed) for seed in seeds)
 

@@ -8,15 +8,18 @@ from typing import Annotated, Any
 import msgspec
 
 from hwsim import yaml12
+from hwsim.datasets.recipe import RECIPE
+from hwsim.datasets.store import folders
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates.training.additive import AdditiveRecipe
+from hwsim.surrogates.training.residual import ResidualRecipe
 from hwsim.surrogates.training.tabular import TreesRecipe
 
 DATA = {
     "timm-networks": "hwsim.surrogates.training.gpu_networks:load",
     "aiconfigurator-operators": "hwsim.surrogates.training.operators:load",
 }
-"""Training sets by name: `module:function` that gives `Sums` (for additive models) or measured operators (for trees)."""
+"""Training sets by name: `module:function` that gives `Graphs` (for additive models) or measured operators (for trees)."""
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -48,13 +51,13 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     summary: str
     family: str
     data: str
-    """Name of a training set (`DATA`), or the path of an `.npz` file that `Sums.save` wrote."""
+    """Name of a training set (`DATA`), a data set (of the shelf, a folder, a `.parquet` file), or a `.safetensors` file of `Graphs.save`."""
     left_out: LeftOut
     trusted: Trusted = Trusted()
     seeds: tuple[int, ...] = (0, 1, 2)
     groups: tuple[str, ...] = ("device",)
     """Labels whose combinations have error tables and ranges of their own."""
-    model: AdditiveRecipe | TreesRecipe = AdditiveRecipe()
+    model: AdditiveRecipe | TreesRecipe | ResidualRecipe = AdditiveRecipe()
     """Of the kind that `kind` names, `additive` where it is not given."""
     auto: _Positive | None = None
     """Rank among the surrogates that `--method auto` may take; None: it takes it not."""
@@ -73,9 +76,14 @@ def read(path: str | Path) -> Recipe:
         found = msgspec.convert(_with_kind(yaml12.load(file)), Recipe)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
-    if found.data not in DATA and not found.data.endswith(".npz"):
-        raise UnknownName(f"training set in {path}:", found.data, DATA)
+    if found.data not in DATA and not found.data.endswith(".safetensors") and not is_dataset(found.data):
+        raise UnknownName(f"training set in {path}:", found.data, (*DATA, *folders()))
     return found
+
+
+def is_dataset(data: str) -> bool:
+    """Whether this names a data set: one of the shelf, a folder of one, or a table."""
+    return (Path(data) / RECIPE).is_file() or Path(data).suffix.lower() in (".parquet", ".csv") or data in folders()
 
 
 def _with_kind(loaded: Any) -> Any:

@@ -12,16 +12,16 @@ import numpy as np
 
 from hwsim import plugins
 from hwsim.errors import InputError, UnknownName
+from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training.additive import LIMIT, AdditiveRecipe
 from hwsim.surrogates.training.left_out import ensemble, error_table, folds, left_out
 from hwsim.surrogates.training.recipe import DATA, Recipe, plain
-from hwsim.surrogates.training.sums import Sums
 
 Tell = Callable[[str], None]
 
 
-def load(recipe: Recipe, *, tell: Tell | None = None) -> Sums:
+def load(recipe: Recipe, *, tell: Tell | None = None) -> Graphs:
     """The training set of a recipe; one that takes minutes to make is kept in the cache (`HWSIM_CACHE`, else `~/.cache/hwsim`).
 
     Raises:
@@ -30,17 +30,17 @@ def load(recipe: Recipe, *, tell: Tell | None = None) -> Sums:
     """
     if recipe.data not in DATA:
         if not Path(recipe.data).is_file():
-            raise InputError(f"no training data {recipe.data!r}; expected an .npz file or one of {', '.join(DATA)}")
-        return Sums.read(recipe.data)
-    path = Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim")) / "sums" / f"{recipe.data}-{_features_key(recipe)}.npz"
+            raise InputError(f"no training data {recipe.data!r}; expected a .safetensors file or one of {', '.join(DATA)}")
+        return Graphs.read(recipe.data)
+    cache = Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim"))
+    path = cache / "lowered" / f"{recipe.data}-{_features_key(recipe)}.safetensors"
     if not path.is_file():
         module, _, name = DATA[recipe.data].partition(":")
         shown = (lambda i, n: tell(f"{recipe.data}: {i} of {n}")) if tell else None
         found = getattr(importlib.import_module(module), name)(progress=shown)
         path.parent.mkdir(parents=True, exist_ok=True)
-        found.save(str(path.with_suffix(".part.npz")))
-        path.with_suffix(".part.npz").replace(path)
-    return Sums.read(str(path))
+        found.save(path)
+    return Graphs.read(path)
 
 
 def _features_key(recipe: Recipe) -> str:
@@ -61,7 +61,7 @@ def _names(recipe: Recipe) -> tuple[str, ...]:
     return tuple(names)
 
 
-def judged(recipe: Recipe, data: Sums, *, tell: Tell | None = None) -> tuple[np.ndarray, np.ndarray]:
+def judged(recipe: Recipe, data: Graphs, *, tell: Tell | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(prediction, spread) of every network from members that did not see its part.
 
     Raises:
@@ -87,12 +87,12 @@ def _additive(recipe: Recipe) -> AdditiveRecipe:
     return recipe.model
 
 
-def groups_of(recipe: Recipe, data: Sums) -> np.ndarray:
+def groups_of(recipe: Recipe, data: Graphs) -> np.ndarray:
     """Group of each network, the labels of the recipe joined by `/`."""
     return np.array(["/".join(parts) for parts in zip(*(data.labels[name].tolist() for name in recipe.groups), strict=True)])
 
 
-def train(recipe: Recipe, *, data: Sums | None = None, tell: Tell | None = None) -> Stored:
+def train(recipe: Recipe, *, data: Graphs | None = None, tell: Tell | None = None) -> Stored:
     """Judge on parts left out, then train on everything."""
     if not isinstance(recipe.model, AdditiveRecipe):
         from hwsim.surrogates.training import operator_run
@@ -100,8 +100,8 @@ def train(recipe: Recipe, *, data: Sums | None = None, tell: Tell | None = None)
         return operator_run.train(recipe, tell=tell)
     given = data if data is not None else load(recipe, tell=tell)
     found, spread = judged(recipe, given, tell=tell)
-    table = error_table(given.measured, found, groups_of(recipe, given))
-    plain_form = error_table(given.measured, given.closed_form, groups_of(recipe, given))
+    table = error_table(given.measured[:, 0], found, groups_of(recipe, given))
+    plain_form = error_table(given.measured[:, 0], given.closed_form[:, 0], groups_of(recipe, given))
     members = ensemble(given, _additive(recipe), names=_names(recipe), seeds=recipe.seeds)
     weights = {key: value for i, member in enumerate(members) for key, value in member.arrays(f"member{i}").items()}
     metrics = {
@@ -114,7 +114,7 @@ def train(recipe: Recipe, *, data: Sums | None = None, tell: Tell | None = None)
     return Stored(recipe.name, _config(recipe, given, spread, len(members)), weights, metrics, _card(recipe, metrics))
 
 
-def _config(recipe: Recipe, data: Sums, spread: np.ndarray, members: int) -> dict[str, Any]:
+def _config(recipe: Recipe, data: Graphs, spread: np.ndarray, members: int) -> dict[str, Any]:
     hidden = np.array([name in _additive(recipe).hidden_features for name in _names(recipe)])
     low, high = data.features.min(axis=0).astype(float), data.features.max(axis=0).astype(float)
     slack = 0.02 * (high - low) + 1e-6
