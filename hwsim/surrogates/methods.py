@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -58,21 +59,38 @@ def _plugin(method: str) -> Any:
 def _asked(name: str, program: Program, *, device: Any, mapping: Any) -> Answer:
     surrogate = _trained(name)
     cost = surrogate.predict(program, device=device, mapping=mapping)
-    interval = surrogate.interval(program, cost, device=device, mapping=mapping)
-    if interval is not None:
-        return Answer(cost, PREFIX + name, {"latency": interval})
+    if ranges := _ranges(surrogate, program, cost, device=device, mapping=mapping):
+        return Answer(cost, PREFIX + name, ranges)
     words = f"{PREFIX}{name} was not trained on anything like this (device, mapping, kernels, or its members disagree)"
     return Answer(cost, PREFIX + name, warnings=(words,))
+
+
+def _ranges(surrogate: Any, program: Program, cost: Cost, **given: Any) -> Mapping[str, Interval]:
+    """Ranges by the names of an estimate; empty outside of what the surrogate knows."""
+    if hasattr(surrogate, "intervals"):
+        return surrogate.intervals(program, cost, **given)
+    interval = surrogate.interval(program, cost, **given)
+    return {} if interval is None else {"latency": interval}
+
+
+KINDS = {
+    "additive": "hwsim.surrogates.additive:AdditiveSurrogate",
+    "operators": "hwsim.surrogates.operators:OperatorSurrogate",
+    "residual": "hwsim.surrogates.residual:ResidualSurrogate",
+}
+"""`kind` of a stored surrogate to the class that answers for it."""
 
 
 @cache
 def _trained(name: str) -> Any:
     from hwsim.surrogates import store
-    from hwsim.surrogates.additive import AdditiveSurrogate
-    from hwsim.surrogates.operators import OperatorSurrogate
 
     stored = store.read(name)
-    return OperatorSurrogate(stored) if stored.config.get("kind") == "operators" else AdditiveSurrogate(stored)
+    kind = stored.config.get("kind", "additive")
+    if kind not in KINDS:
+        raise UnknownName(f"kind of the surrogate {name!r}:", str(kind), KINDS)
+    module, _, cls = KINDS[kind].partition(":")
+    return getattr(importlib.import_module(module), cls)(stored)
 
 
 @cache

@@ -1,0 +1,131 @@
+"""Residual surrogates: the closed form of a whole network times a factor that a few measurements taught, by a shrunken linear model.
+
+log((measured + o) / (closed form + o)) = w . z, o = 1 for counts and 0 else; z: what the rows of the network look like on average, each
+weighted by its share of the closed form. Without evidence for more the factor is one number, and near 1 where even that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from hwsim import plugins
+from hwsim.cost import Cost, Program
+from hwsim.errors import InputError
+from hwsim.estimate import Interval
+from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.metrics import offset, range_name, value_of
+from hwsim.surrogates.programs import of_program
+from hwsim.surrogates.ridge import Ridge
+from hwsim.surrogates.store import Stored
+from hwsim.surrogates.trained import check_family, trusted
+
+KIND = "residual"
+SCORE = "surrogate_inside"
+"""In `Cost.extra`: in-domain score of the metric that lies farthest out."""
+
+
+def summary(graphs: Graphs, metric: str) -> np.ndarray:
+    """What networks look like to a metric, shape `(N, F + 2)`: mean features by share of the closed form, its log, log of the rows."""
+    cost = np.maximum(graphs.cost[:, graphs.metrics.index(metric)], 0.0)
+    total = np.add.reduceat(cost, graphs.start[:-1])
+    even = 1.0 / graphs.sizes
+    share = np.where(total[graphs.owner] > 0, cost / np.maximum(total, 1e-300)[graphs.owner], even[graphs.owner])
+    mean = np.add.reduceat(graphs.features.astype(float) * share[:, None], graphs.start[:-1], axis=0)
+    size = np.log(total + (offset(metric) or 1e-12))
+    return np.concatenate([mean, size[:, None], np.log(graphs.sizes)[:, None]], axis=1)
+
+
+def summary_names(features: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the columns of `summary`."""
+    return (*features, "closed_form", "rows")
+
+
+@dataclass(frozen=True)
+class ResidualSurrogate:
+    """A trained residual surrogate; answers as the cost function of its family does."""
+
+    stored: Stored
+
+    @cached_property
+    def models(self) -> dict[str, Ridge]:
+        """Model of each metric."""
+        return {metric: Ridge.of(self.stored.weights, metric) for metric in self.stored.config["metrics"]}
+
+    def target(self) -> Any:
+        """The family, if it still computes the features that this was trained on.
+
+        Raises:
+            InputError: it does not.
+        """
+        family = self.stored.config["family"]
+        target: Any = plugins.load("hwsim.targets", family)
+        if tuple(getattr(target, "feature_names", ())) != tuple(self.stored.config["features"]):
+            raise InputError(f"surrogate {self.stored.name!r} was trained on other features of the family {family!r}; train it anew")
+        return target
+
+    def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
+        """Cost of the program; `extra` carries `surrogate_inside`, the least in-domain score of its metrics.
+
+        Raises:
+            InputError: a program of another family.
+        """
+        check_family(self.stored, program)
+        given: dict[str, Any] = {"device": device, "mapping": mapping}
+        target = self.target()
+        closed, graphs = target.cost(program, **given), of_program(target, program, **given)
+        wanted, inside = self.answers(graphs, {name: value_of(closed, name) for name in self.models})
+        cost = scaled(target, program, closed, graphs, wanted, **given)
+        return Cost(**{**vars(cost), "extra": {**cost.extra, SCORE: np.asarray(min(inside.values()))}})
+
+    def answers(self, graphs: Graphs, closed: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+        """(value, in-domain score) of one network by metric; what is nothing in closed form stays nothing."""
+        value, inside = {}, {}
+        for metric, model in self.models.items():
+            z, o = summary(graphs, metric)[0], offset(metric)
+            inside[metric] = float(model.inside(z))
+            value[metric] = max((closed[metric] + o) * float(np.exp(model(z))) - o, 0.0) if closed[metric] > 0 else 0.0
+        return value, inside
+
+    def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
+        """Whether a prediction lies where the surrogate was trained: device, mapping, and how the network looks."""
+        enough = float(cost.extra[SCORE]) >= float(self.stored.config["trusted"]["inside"])
+        return enough and trusted(self.stored, program, device=device, mapping=mapping)
+
+    def intervals(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> dict[str, Interval]:
+        """Ranges from the errors on networks that training left out, by the names of an estimate; none outside of training."""
+        if not self.known(program, cost, device=device, mapping=mapping):
+            return {}
+        found: dict[str, Interval] = {}
+        for metric, table in self.stored.metrics["metrics"].items():
+            entry = table["intervals"]["all"]
+            if entry["low_ratio"] is not None and range_name(metric) not in found:
+                found[range_name(metric)] = self._range(metric, cost, entry)
+        return found
+
+    def _range(self, metric: str, cost: Cost, entry: Mapping[str, Any]) -> Interval:
+        value, o = value_of(cost, metric), offset(metric)
+        seconds = float(cost.latency_s) / max(value, 1e-300) if metric == "cycles" else 1.0
+        low, high = (max((value + o) * entry[side] - o, 0.0) * seconds for side in ("low_ratio", "high_ratio"))
+        level = float(self.stored.metrics["metrics"][metric]["intervals"]["level"])
+        return Interval(low, high, level, f"{self.stored.metrics['suite']}/all", entry["median_ape"])
+
+
+def scaled(target: Any, program: Program, closed: Cost, graphs: Graphs, wanted: Mapping[str, float], *, device: Any, mapping: Any) -> Cost:
+    """Cost of a program whose metrics come to these values, every row by one factor, never below what physics allows it."""
+    given: dict[str, Any] = {"device": device, "mapping": mapping}
+    if hasattr(target, "surrogate_metrics"):
+        rows = {}
+        for at, metric in enumerate(graphs.metrics):
+            if metric in wanted:
+                rest = float(graphs.rest[0, at])
+                made = float(graphs.closed_form[0, at]) - rest
+                rows[metric] = np.full(program.row_count, max(wanted[metric] - rest, 0.0) / made if made > 0 else 1.0)
+        return target.cost_with(program, row_factor=rows, **given)
+    alone = target.cost_with(program, row_factor=np.ones(program.row_count), **given)
+    plain = np.asarray(closed.row_latency_s) / np.asarray(alone.row_latency_s)
+    return target.cost_with(program, row_factor=plain * wanted["latency_s"] / float(closed.latency_s), **given)

@@ -1,0 +1,195 @@
+"""Rows of a data set as graphs to train on: each network loaded, lowered with its device and mapping, and described row by row."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from hwsim import api, plugins
+from hwsim.datasets.loading import Loader, architecture, rows_by_family
+from hwsim.datasets.store import Dataset
+from hwsim.errors import HwsimError, InputError, UnknownName
+from hwsim.surrogates.graphs import Graphs, concatenated
+from hwsim.surrogates.metrics import value_of
+from hwsim.surrogates.programs import metrics_of, of_program
+
+Tell = Callable[[str], None]
+LABELS = ("device", "group", "split", "mapping.", "protocol.")
+"""Columns that become labels; `mapping.` and `protocol.` are left off their names, and long texts are left out."""
+LONGEST = 60
+"""Characters of a label."""
+UNKEPT = ("hls_config", "precision")
+"""Choices of a mapping that make no groups."""
+_FAULTS = (HwsimError, OSError, ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
+"""What a file or name that is not a network may raise."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that could not be lowered."""
+
+    row: int
+    """From 0."""
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Networks of a data set, and the rows that are none."""
+
+    graphs: Graphs
+    rows: np.ndarray
+    """Row of each network, from 0, shape `(networks,)`."""
+    closed: np.ndarray
+    """What the family's own cost function says of each network, shape `(networks, metrics)`."""
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def graphs_of(
+    data: Dataset, *, family: str | None = None, metrics: Sequence[str] = (), progress: Tell = lambda line: None, most: int = 5
+) -> Graphs:
+    """Networks of a data set; rows that cannot be lowered are told with file, row (the first is 1), column and reason.
+
+    Args:
+        family: of the devices; by default that of most rows.
+        metrics: by default all that the family can predict and the data set measures.
+        progress: told how far it is, and what was left out.
+        most: lines of one reason.
+
+    Raises:
+        InputError: no row can be lowered, or no metric fits.
+        UnknownName: no such metric or family.
+    """
+    found = lowered(data, family=family, metrics=metrics, progress=progress)
+    for line in lines(data, found.left_out, most=most):
+        progress(line)
+    return found.graphs
+
+
+def lowered(data: Dataset, *, family: str | None = None, metrics: Sequence[str] = (), progress: Tell = lambda line: None) -> Lowered:
+    """As `graphs_of`, with what was left out.
+
+    Raises:
+        InputError: no row can be lowered, or no metric fits.
+    """
+    target: Any = plugins.load("hwsim.targets", family or family_of(data))
+    chosen = _metrics(data, target, metrics)
+    loader, values = Loader(data, target), np.stack([data.numbers(name) for name in chosen], axis=1)
+    parts: list[Graphs] = []
+    closed: list[np.ndarray] = []
+    rows: list[int] = []
+    left: list[LeftOut] = []
+    said = time.monotonic()
+    for row in range(len(data)):
+        if time.monotonic() - said > 5:
+            said = time.monotonic()
+            progress(f"{data.name}: row {row:,} of {len(data):,}, {len(left):,} left out")
+        found = _row(loader, row, values[row], chosen)
+        if isinstance(found, LeftOut):
+            left.append(found)
+        else:
+            parts.append(found[0])
+            closed.append(found[1])
+            rows.append(row)
+    if not parts:
+        raise InputError(
+            "\n".join([f"{_where(data)}: none of {len(data):,} row(s) can be lowered for {target.family}", *lines(data, left)])
+        )
+    return Lowered(_labelled(concatenated(parts), data, np.array(rows)), np.array(rows), np.stack(closed), tuple(left))
+
+
+def family_of(data: Dataset) -> str:
+    """The family of most devices of a data set.
+
+    Raises:
+        InputError: nobody knows its devices.
+    """
+    found = rows_by_family(data)
+    if not found:
+        names = ", ".join(sorted(set(data.text("device").astype(str).tolist()))[:5])
+        raise InputError(
+            f"{_where(data)}, column device: found {names}; expected devices that `hwsim targets list` knows, or a device file"
+        )
+    return max(found, key=lambda name: found[name])
+
+
+def lines(data: Dataset, left_out: Sequence[LeftOut], *, most: int = 5) -> list[str]:
+    """Rows that were left out as lines with file, row, column and reason; at most so many of one reason."""
+    kinds: Counter[str] = Counter()
+    found = []
+    for fault in left_out:
+        kind = f"{fault.column}:{fault.reason.split(repr(_cell(data, fault)))[0]}"
+        kinds[kind] += 1
+        if kinds[kind] <= most:
+            found.append(f"{_where(data)}, row {fault.row + 1}, column {fault.column}: {fault.reason}")
+    more = sum(max(0, count - most) for count in kinds.values())
+    return [*found, f"  ... and {more:,} more rows for the same reasons"] if more else found
+
+
+def _cell(data: Dataset, fault: LeftOut) -> str:
+    return str(data.table[fault.column][fault.row].as_py()) if fault.column in data.columns else ""
+
+
+def _where(data: Dataset) -> str:
+    return data.where or data.name
+
+
+def _metrics(data: Dataset, target: Any, asked: Sequence[str]) -> tuple[str, ...]:
+    offered = metrics_of(target)
+    for name in asked:
+        if name not in offered:
+            raise UnknownName(f"metric that surrogates of {target.family} predict:", name, offered)
+        if name not in data.metrics:
+            raise UnknownName(f"metric of {data.name}:", name, data.metrics)
+    found = tuple(asked) or tuple(name for name in offered if name in data.metrics)
+    if not found:
+        raise InputError(f"{_where(data)}: found the metrics {', '.join(data.metrics)}; expected one of {', '.join(offered)}")
+    return found
+
+
+def _row(loader: Loader, row: int, measured: np.ndarray, metrics: tuple[str, ...]) -> tuple[Graphs, np.ndarray] | LeftOut:
+    column = metrics[0] if len(metrics) == 1 else "/".join(metrics)
+    if np.all(np.isnan(measured)):
+        return LeftOut(row, column, "nothing was measured")
+    for name, value in zip(metrics, measured.tolist(), strict=True):
+        if value < 0 or np.isinf(value):
+            return LeftOut(row, name, f"found {value:g}; expected a number that is not below 0")
+    at = "device"
+    try:
+        device = loader.device(row)
+        at = "graph"
+        graph = loader.graph(row)
+        at = "mapping"
+        mapping = loader.mapping(row, graph)
+        at = "graph"
+        program = api.lowered(loader.target, graph, device=device, mapping=mapping)
+        found = of_program(loader.target, program, device=device, mapping=mapping, metrics=metrics)
+        cost = loader.target.cost(program, device=device, mapping=mapping)
+    except _FAULTS as error:
+        said = str(error).partition("\n")[0] if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
+        return LeftOut(row, at, said)
+    chosen = {f.name: str(getattr(mapping, f.name)) for f in fields(mapping) if isinstance(getattr(mapping, f.name), str)}
+    labels = {name: np.array([text]) for name, text in chosen.items() if len(text) <= LONGEST and name not in UNKEPT}
+    labels["architecture"] = np.array([architecture(graph)])
+    told = replace(found, measured=measured[None, :], labels=labels)
+    return told, np.array([value_of(cost, name) for name in metrics])
+
+
+def _labelled(graphs: Graphs, data: Dataset, rows: np.ndarray) -> Graphs:
+    """With the texts of the rows as labels, and `row`, the number of the row (the first is 1)."""
+    labels = dict(graphs.labels)
+    for column in data.columns:
+        name = column.removeprefix("mapping.").removeprefix("protocol.")
+        if column.startswith(LABELS) and name not in labels:
+            texts = data.text(column)[rows].astype(str)
+            if max(map(len, texts.tolist()), default=0) <= LONGEST:
+                labels[name] = texts
+    labels["graph"] = np.array([text[-LONGEST:] for text in data.text("graph")[rows].astype(str).tolist()])
+    labels["row"] = (rows + 1).astype(str)
+    return replace(graphs, labels=labels)
