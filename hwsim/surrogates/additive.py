@@ -12,6 +12,7 @@ from hwsim import plugins
 from hwsim.cost import Cost, Program
 from hwsim.errors import InputError
 from hwsim.estimate import Interval
+from hwsim.surrogates.domain import Domain
 from hwsim.surrogates.mlp import Mlp, spread
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.trained import check_family, ranged, trusted
@@ -42,6 +43,11 @@ class AdditiveSurrogate:
         """Networks whose answers are averaged."""
         return tuple(Mlp.of(self.stored.weights, f"member{i}") for i in range(int(self.stored.config["members"])))
 
+    @cached_property
+    def domain(self) -> Domain | None:
+        """Networks of training, to measure others from; None where none were kept."""
+        return Domain.of(self.stored.weights)
+
     def target(self) -> Any:
         """The family, if it still computes the features that this was trained on.
 
@@ -56,7 +62,10 @@ class AdditiveSurrogate:
         return target
 
     def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
-        """Cost of the program; `extra` carries `surrogate_spread`, the disagreement of the members, and `surrogate_outside`.
+        """Cost of the program; `extra` carries what `known` asks.
+
+        That is `surrogate_spread`, the disagreement of the members, `surrogate_outside`, the share of the time in rows out of range, and
+        for single points `surrogate_distance`, how far the network is from those of training.
 
         Raises:
             InputError: a program of another family.
@@ -67,20 +76,26 @@ class AdditiveSurrogate:
         features = target.row_features(program, **given)
         limit = float(self.stored.config["limit"])
         factor, uncertain = spread(self.members, features)
-        cost = target.cost_with(program, row_factor=np.exp(np.clip(factor, -limit, limit)), **given)
+        learned = np.exp(np.clip(factor, -limit, limit))
+        cost = target.cost_with(program, row_factor=learned, **given)
         counts = np.concatenate([np.asarray(table.count) for table in program.tables])
         share = cost.row_latency_s * counts
         share = share / np.sum(share, axis=-1, keepdims=True)
         low, high = (np.asarray(self.stored.config["range"][side]) for side in ("low", "high"))
         outside = np.any((features < low) | (features > high), axis=-1)
         extra = {"surrogate_spread": np.sum(share * uncertain, axis=-1), "surrogate_outside": np.sum(share * outside, axis=-1)}
+        if self.domain is not None and features.ndim == 2:
+            before = np.asarray(cost.row_latency_s / learned * counts)
+            extra["surrogate_distance"] = self.domain.score(features, before, np.array([0, len(features)]))[0]
         return Cost(**{**vars(cost), "extra": {**cost.extra, **extra}})
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
-        """Whether a prediction lies where the surrogate was trained: kind of network, rows' features, members' agreement, mapping."""
+        """Whether a prediction lies where the surrogate was trained: kind of network, its rows, members' agreement, device, mapping."""
         if not trusted(self.stored, program, device=device, mapping=mapping):
             return False
         limits = self.stored.config["trusted"]
+        if self.domain is not None and not float(cost.extra.get("surrogate_distance", 0.0)) <= float(self.domain.limit[0]):
+            return False
         return all(float(np.max(cost.extra[f"surrogate_{name}"])) <= float(limits[name]) for name in ("spread", "outside"))
 
     def interval(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> Interval | None:
