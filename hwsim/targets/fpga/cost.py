@@ -7,6 +7,7 @@ latency is the slowest stream plus what has to wait for the whole image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,20 @@ class Fifos:
     ff: Array
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What a design comes to: closed form or learned."""
+
+    used: Mapping[str, Array]
+    """Resources of every row by name, the FIFO behind it included."""
+    cycles: Array
+    """Of every row in an inference."""
+    interval_cycles: Array
+    latency: Array
+    """Cycles of the design, last axis of length one."""
+    interval: Array
+
+
 def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants | None = None) -> Cost:
     """Pure array function of program, device and mapping; `constants` are those of the mapping's stage unless given."""
     constants = stage_constants(mapping.stage) if constants is None else constants
@@ -50,14 +65,20 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
         vitis=mapping.backend.startswith("Vitis"),
         open_circuits=mapping.stage == "yosys",
     )
+    found = Totals(_used(hardware, fifos), hardware.latency_cycles * base.repeat, hardware.interval_cycles * base.repeat, latency, interval)
+    return priced(program, hardware, fifos, found, device=device, mapping=mapping)
+
+
+def priced(program: Program, hardware: Hardware, fifos: Fifos, found: Totals, *, device: FpgaDevice, mapping: FpgaMapping) -> Cost:
+    """The cost that these totals come to on the device."""
+    base, used = base_of(program), found.used
     batch = int(program.graph.attrs.get("batch") or 1)
-    latency, interval = latency + (batch - 1) * interval, batch * interval
+    latency, interval = found.latency + (batch - 1) * found.interval, batch * found.interval
     period = mapping.clock_period_s
-    used = _used(hardware, fifos)
     return Cost(
         latency_s=last_flat(latency * period),
         interval_s=last_flat(interval * period),
-        row_latency_s=hardware.latency_cycles * base.repeat * period,
+        row_latency_s=found.cycles * period,
         row_parts_s=_parts(hardware, base, period),
         energy_j=_energy(used, interval * period, device=device, mapping=mapping),
         row_energy_j=_row_energy(used, interval * period, device=device, mapping=mapping),
@@ -66,8 +87,8 @@ def program_cost(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, 
         extra=_extra(hardware, fifos, latency, interval, mapping),
         row_resources=used,
         row_extra={
-            "cycles": hardware.latency_cycles * base.repeat,
-            "interval_cycles": hardware.interval_cycles * base.repeat,
+            "cycles": found.cycles,
+            "interval_cycles": found.interval_cycles,
             "reuse_requested": base.reuse_requested,
             "reuse_factor": hardware.reuse_factor,
             "multipliers": hardware.multipliers,
@@ -167,7 +188,7 @@ def _parts(hardware: Hardware, base: Base, period: Array) -> Parts:
     )
 
 
-def _energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Parts:
+def _energy(used: Mapping[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Parts:
     """Energy of one inference in steady state: what runs and what leaks during one interval."""
     power = dynamic_power_w(used, device=device, clock_hz=1.0 / mapping.clock_period_s)
     total = {name: last_flat(np.sum(value, axis=-1, keepdims=True) * interval_s) for name, value in power.items()}
@@ -180,7 +201,7 @@ def _energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice, ma
     )
 
 
-def _row_energy(used: dict[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Array:
+def _row_energy(used: Mapping[str, Array], interval_s: Array, *, device: FpgaDevice, mapping: FpgaMapping) -> Array:
     """Dynamic energy of every row in one interval."""
     power = dynamic_power_w(used, device=device, clock_hz=1.0 / mapping.clock_period_s)
     return sum(power.values(), start=np.float64(0.0)) * interval_s

@@ -19,6 +19,8 @@ from hwsim.targets.fpga.cost import program_cost
 from hwsim.targets.fpga.device import FpgaDevice
 from hwsim.targets.fpga.domains import domains
 from hwsim.targets.fpga.feasibility import verdict
+from hwsim.targets.fpga.features import NAMES, features
+from hwsim.targets.fpga.learned import METRICS, READOUT, cost_of_rows, row_costs, shares
 from hwsim.targets.fpga.lower import lower
 from hwsim.targets.fpga.mapping import FpgaMapping
 from hwsim.units import format_si
@@ -45,6 +47,9 @@ class FpgaTarget:
 
     family = "fpga"
     mapping_options = (*(f.name for f in fields(FpgaMapping)), "clock_period")
+    feature_names = NAMES
+    surrogate_metrics = METRICS
+    surrogate_readout = READOUT
     summary = "FPGAs through hls4ml-style templates: reuse factor, II, DSP, LUT, FF, BRAM, a layer at a time, before synthesis"
 
     instance_columns: Mapping[str, str] = MappingProxyType(
@@ -96,6 +101,24 @@ class FpgaTarget:
     def cost(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> Cost:
         """Pure array function of program, device and mapping."""
         return program_cost(program, device=device, mapping=mapping)
+
+    def cost_with(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping, row_factor: Mapping[str, Any]) -> Cost:
+        """Cost of a program whose rows take a learned multiple of their closed form, by metric, shape `(rows,)` or `(points, rows)`."""
+        found = shares(program, device=device, mapping=mapping)
+        rows = {name: found.rows[name] * factor for name, factor in row_factor.items()}
+        return cost_of_rows(program, found, rows, device=device, mapping=mapping)
+
+    def cost_of_rows(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping, rows: Mapping[str, Any]) -> Cost:
+        """Cost of a program whose rows come to these counts and cycles, by metric."""
+        return cost_of_rows(program, shares(program, device=device, mapping=mapping), rows, device=device, mapping=mapping)
+
+    def row_costs(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> np.ndarray:
+        """What every row adds, shape `(rows, metrics)` or `(points, rows, metrics)`, in the order of `surrogate_metrics`."""
+        return row_costs(shares(program, device=device, mapping=mapping))
+
+    def row_features(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> np.ndarray:
+        """What learned methods see of the rows, shape `(rows, features)` or `(points, rows, features)`; names in `feature_names`."""
+        return features(program, shares(program, device=device, mapping=mapping), device=device, mapping=mapping)
 
     def binding(self, cost: Cost) -> Sequence[str]:
         """compute (products by reuse), memory (pixels that flow by) or overhead (pipeline depth), whichever is longest."""

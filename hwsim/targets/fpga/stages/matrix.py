@@ -52,7 +52,7 @@ def _packs(device: Any) -> bool:
 
 def columns(c: matrix.MatrixColumns, mapping: Any, *, packed: bool) -> CircuitColumns:
     """The circuits of these rows."""
-    p = matrix._product(c, mapping)
+    p = matrix.product(c, mapping)
     resource, da = c.strategy == RESOURCE, c.strategy == DISTRIBUTED
     sliding = (c.stream > 0) & (c.window > 0)
     reuse = np.where(resource, p.reuse, 1.0)

@@ -148,7 +148,8 @@ class _Product:
     """Most multiplications at a time."""
 
 
-def _product(c: MatrixColumns, mapping: Any) -> _Product:
+def product(c: MatrixColumns, mapping: Any) -> _Product:
+    """Columns after the choices of the mapping, and what follows from them."""
     reuse = c.reuse if isinstance(mapping.reuse_factor, int | float) else c.valid.nearest(mapping.reuse_factor)
     width = c.weight_bits if mapping.weight_width is None else mapping.weight_width
     data = c.in_bits if mapping.result_width is None else mapping.result_width
@@ -298,7 +299,7 @@ def cycles(p: _Product, constants: Constants, *, budget_ns: Array, vitis: bool) 
 
 def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constants) -> Hardware:
     """Cycles and resources of the rows."""
-    p = _product(c, mapping)
+    p = product(c, mapping)
     copies, vitis = c.groups * c.instances, mapping.backend.startswith("Vitis")
     latency, fastest, interval = cycles(p, constants, budget_ns=mapping.budget_s * 1e9, vitis=vitis)
     lut_of, ff_of = features(p, multiplier=mapping.multiplier)
@@ -325,5 +326,5 @@ def hardware(c: MatrixColumns, *, device: Any, mapping: Any, constants: Constant
 
 def fit_features(c: MatrixColumns, mapping: Any) -> tuple[dict[str, Array], Mapping[str, Array], Mapping[str, Array]]:
     """What a calibration needs: masks of the branches, features of LUT and of FF."""
-    p = _product(c, mapping)
+    p = product(c, mapping)
     return branches(p, vitis=mapping.backend.startswith("Vitis")), *features(p, multiplier=mapping.multiplier)
