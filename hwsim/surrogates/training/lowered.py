@@ -72,8 +72,41 @@ def graphs_of(
     return found.graphs
 
 
-def lowered(data: Dataset, *, family: str | None = None, metrics: Sequence[str] = (), progress: Tell = lambda line: None) -> Lowered:
+def from_dataset(source: str, *, family: str | None = None, tell: Tell | None = None) -> Lowered:
+    """Networks of the data set of that name, folder or file; faulty rows and those that cannot be lowered are told.
+
+    Raises:
+        InputError: no such file, or nothing in it can be used.
+        UnknownName: no data set of that name.
+        DataMissing: its rows have not been built.
+    """
+    from hwsim.datasets.check import check
+    from hwsim.datasets.store import read
+
+    say = tell or (lambda line: None)
+    checked = check(read(source), bounds=False)
+    for line in checked.lines(most=5):
+        say(line)
+    if checked.bad.all():
+        raise InputError("\n".join([f"{_where(checked.data)}: no sound row of {len(checked.data):,}", *checked.lines(most=5)]))
+    found = lowered(checked.data, family=family, progress=say, faulty=checked.bad)
+    for line in lines(checked.data, found.left_out):
+        say(line)
+    return found
+
+
+def lowered(
+    data: Dataset,
+    *,
+    family: str | None = None,
+    metrics: Sequence[str] = (),
+    progress: Tell = lambda line: None,
+    faulty: np.ndarray | None = None,
+) -> Lowered:
     """As `graphs_of`, with what was left out.
+
+    Args:
+        faulty: rows that are passed over, shape `(rows,)`.
 
     Raises:
         InputError: no row can be lowered, or no metric fits.
@@ -86,7 +119,7 @@ def lowered(data: Dataset, *, family: str | None = None, metrics: Sequence[str] 
     rows: list[int] = []
     left: list[LeftOut] = []
     said = time.monotonic()
-    for row in range(len(data)):
+    for row in range(len(data)) if faulty is None else np.flatnonzero(~faulty).tolist():
         if time.monotonic() - said > 5:
             said = time.monotonic()
             progress(f"{data.name}: row {row:,} of {len(data):,}, {len(left):,} left out")

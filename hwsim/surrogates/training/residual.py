@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from hwsim.surrogates.metrics import offset, scores
+from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.metrics import offset
 from hwsim.surrogates.residual import KIND, summary
 from hwsim.surrogates.ridge import fit, judged
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training.left_out import error_table, folds
-from hwsim.surrogates.training.lowered import Lowered
+from hwsim.surrogates.training.lowered import Lowered, from_dataset
+from hwsim.surrogates.training.outcomes import Outcome, ranges
 
 Tell = Callable[[str], None]
 FEWEST = 3
@@ -28,21 +29,6 @@ class ResidualRecipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ta
 
     penalty: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Of the squares of standardised weights; by default what left-out groups choose."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Predictions of one metric by members that did not see the network's group, shape `(networks,)` each."""
-
-    metric: str
-    measured: np.ndarray
-    found: np.ndarray
-    closed: np.ndarray
-    low: np.ndarray
-    """Of the range that a further network like this gets; not a number where there is none."""
-    high: np.ndarray
-    networks: np.ndarray
-    """Positions among the networks of the training set."""
 
 
 def outcomes(data: Lowered, parts: np.ndarray, recipe: ResidualRecipe, *, tell: Tell | None = None) -> list[Outcome]:
@@ -63,10 +49,10 @@ def outcomes(data: Lowered, parts: np.ndarray, recipe: ResidualRecipe, *, tell: 
         labels = judged(x, y, groups=parts[kept], penalty=recipe.penalty).found
         mean = np.where(np.isfinite(labels), np.maximum((closed + o) * np.exp(labels) - o, 0.0), closed)
         mean = np.where(closed > 0, mean, 0.0)
-        low, high = _ranges(data.graphs.measured[kept, at], mean, o)
-        found.append(Outcome(metric, data.graphs.measured[kept, at], mean, closed, low, high, kept))
+        measured = data.graphs.measured[kept, at]
+        found.append(Outcome(metric, measured, mean, closed, *ranges(metric, measured, mean), networks=kept))
         if tell:
-            told = scores(metric, found[-1].measured, mean, closed)
+            told = found[-1].scores()
             tell(f"{metric}: {len(kept)} networks, median error {_percent(told['median_ape'])}, {_closed(told)}")
     return found
 
@@ -80,21 +66,24 @@ def _rows(data: Lowered, metric: str, kept: np.ndarray) -> tuple[np.ndarray, np.
     return summary(data.graphs, metric)[kept], labels, closed
 
 
-def _ranges(measured: np.ndarray, found: np.ndarray, o: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of each network's range, from the errors of the others."""
-    from hwsim.accuracy import conformal_ratios
-
-    ratio = (measured + o) / np.maximum(found + o, 1e-300)
-    ends = np.array([conformal_ratios(np.delete(ratio, i)) for i in range(len(ratio))]).reshape(-1, 2)
-    return tuple(np.maximum((found + o) * end - o, 0.0) for end in ends.T)  # pyright: ignore[reportReturnType]
-
-
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def _closed(told: dict[str, Any]) -> str:
     return f"closed form {_percent(told['closed_form_median_ape'])}"
+
+
+def load(recipe: Any, *, tell: Tell | None = None) -> Lowered:
+    """The data set of a recipe, or a file of `Graphs`, which has no closed form but the sum of its rows.
+
+    Raises:
+        InputError: no such file, or nothing in it can be used.
+    """
+    if not str(recipe.data).endswith(".safetensors"):
+        return from_dataset(recipe.data, family=recipe.family, tell=tell)
+    graphs = Graphs.read(recipe.data)
+    return Lowered(graphs, np.arange(len(graphs)), graphs.closed_form)
 
 
 def train(recipe: Any, data: Lowered, *, tell: Tell | None = None) -> tuple[Stored, list[Outcome]]:
@@ -144,7 +133,7 @@ def _tables(outcome: Outcome, groups: np.ndarray) -> dict[str, Any]:
     return {
         "intervals": table,
         "untrained": {name: row for name, row in before.items() if name != "level"},
-        "scores": scores(outcome.metric, outcome.measured, outcome.found, outcome.closed, low=outcome.low, high=outcome.high),
+        "scores": outcome.scores(),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from hwsim import plugins
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.store import Stored
+from hwsim.surrogates.training import residual
 from hwsim.surrogates.training.additive import LIMIT, AdditiveRecipe
 from hwsim.surrogates.training.left_out import ensemble, error_table, folds, left_out
-from hwsim.surrogates.training.recipe import DATA, Recipe, plain
+from hwsim.surrogates.training.lowered import from_dataset
+from hwsim.surrogates.training.outcomes import Outcome, ranges
+from hwsim.surrogates.training.recipe import DATA, Recipe, is_dataset, plain
+from hwsim.surrogates.training.residual import ResidualRecipe
 
 Tell = Callable[[str], None]
 
@@ -29,6 +33,8 @@ def load(recipe: Recipe, *, tell: Tell | None = None) -> Graphs:
         InputError: no such file.
     """
     if recipe.data not in DATA:
+        if is_dataset(recipe.data):
+            return from_dataset(recipe.data, family=recipe.family, tell=tell).graphs
         if not Path(recipe.data).is_file():
             raise InputError(f"no training data {recipe.data!r}; expected a .safetensors file or one of {', '.join(DATA)}")
         return Graphs.read(recipe.data)
@@ -92,14 +98,25 @@ def groups_of(recipe: Recipe, data: Graphs) -> np.ndarray:
     return np.array(["/".join(parts) for parts in zip(*(data.labels[name].tolist() for name in recipe.groups), strict=True)])
 
 
-def train(recipe: Recipe, *, data: Graphs | None = None, tell: Tell | None = None) -> Stored:
-    """Judge on parts left out, then train on everything."""
+def train(recipe: Recipe, *, data: Graphs | None = None, tell: Tell | None = None, outcomes: list[Outcome] | None = None) -> Stored:
+    """Judge on parts left out, then train on everything.
+
+    Args:
+        outcomes: takes what was judged, by metric.
+    """
+    if isinstance(recipe.model, ResidualRecipe):
+        stored, judgements = residual.train(recipe, residual.load(recipe, tell=tell), tell=tell)
+        _told(outcomes, judgements)
+        return stored
     if not isinstance(recipe.model, AdditiveRecipe):
         from hwsim.surrogates.training import operator_run
 
         return operator_run.train(recipe, tell=tell)
     given = data if data is not None else load(recipe, tell=tell)
     found, spread = judged(recipe, given, tell=tell)
+    measured, closed = given.measured[:, 0], given.closed_form[:, 0]
+    low, high = ranges(given.metrics[0], measured, found)
+    _told(outcomes, [Outcome(given.metrics[0], measured, found, closed, low, high, np.arange(len(given)))])
     table = error_table(given.measured[:, 0], found, groups_of(recipe, given))
     plain_form = error_table(given.measured[:, 0], given.closed_form[:, 0], groups_of(recipe, given))
     members = ensemble(given, _additive(recipe), names=_names(recipe), seeds=recipe.seeds)
@@ -112,6 +129,11 @@ def train(recipe: Recipe, *, data: Graphs | None = None, tell: Tell | None = Non
         "untrained": {name: row for name, row in plain_form.items() if name != "level"},
     }
     return Stored(recipe.name, _config(recipe, given, spread, len(members)), weights, metrics, _card(recipe, metrics))
+
+
+def _told(outcomes: list[Outcome] | None, found: Sequence[Outcome]) -> None:
+    if outcomes is not None:
+        outcomes += found
 
 
 def _config(recipe: Recipe, data: Graphs, spread: np.ndarray, members: int) -> dict[str, Any]:
