@@ -69,19 +69,42 @@ def columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def reported(rows: Iterable[Row]) -> dict[str, Any]:
-    """Rows of one's own reports; designs stay together, a module has the graph `design/module`."""
-    return columns(_report(row) for row in rows)
+def reported(rows: Iterable[Row], *, models: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Rows of one's own reports; designs stay together, a module has the graph `design/module`.
+
+    Args:
+        models: files of networks by design; a design without one has its name for a graph.
+    """
+    return columns(_report(row, models or {}) for row in rows)
 
 
-def _report(row: Row) -> dict[str, Any]:
+PROJECT = ("Backend", "ClockPeriod", "ClockUncertainty", "IOType", "HLSConfig")
+"""What of a project's configuration says how the network was built."""
+
+
+def device_of(part: str) -> str:
+    """Device of the shelf that a part is of, whatever its package and speed; else the part up to the first dash.
+
+    >>> device_of("xcu250figd2104-2L"), device_of("xc7z020-clg400-1"), device_of("xc2v40-4fg256")
+    ('xcu250', 'xc7z020', 'xc2v40')
+    """
+    from hwsim import shelf
+
+    names = [name for name in shelf.devices("fpga") if part.lower().startswith(name)]
+    return max(names, key=len, default=part.partition("-")[0])
+
+
+def _report(row: Row, models: Mapping[str, str]) -> dict[str, Any]:
+    project = {key: row.config[key] for key in PROJECT if key in row.config}
     options = {"hls_config": row.config.get("HLSConfig", {}), "io_type": row.config.get("IOType", "io_parallel")}
     labels = {name: getattr(row, name) for name in ("lut", "ff", "dsp", "bram18", "uram")}
     return {
-        "graph": f"{row.design}/{row.module}" if row.module else row.design,
-        "device": row.part.partition("-")[0],
+        "graph": f"{row.design}/{row.module}" if row.module else models.get(row.design, row.design),
+        "device": device_of(row.part),
         "group": row.design,
         **_mapping(options),
+        "mapping.hls_config": json.dumps(project, sort_keys=True) if project else None,
+        "fact.module": row.module or None,
         "protocol.tool": row.tool or None,
         "protocol.version": row.tool_version or None,
         "protocol.stage": row.stage,

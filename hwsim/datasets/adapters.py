@@ -145,14 +145,22 @@ def build_records(files: Sequence[Path], out: Path, *, tell: Tell = lambda line:
         source,
         generator="hwsim datasets build wa-hls4ml",
         protocol=("tool", "stage"),
+        made={"folders": sorted({str(path.resolve().parent) for path in files})},
     )
     return write(check(dataset(made, name=recipe.name, recipe=recipe), tell=tell), out)
 
 
 def build_reports(folder: Path, rows: Sequence[Row], out: Path, *, tell: Tell = lambda line: None) -> Checked:
-    """Build a set from the reports of one's own hls4ml projects (see `hwsim.datasets.hls_reports.collect`)."""
+    """Build a set from the reports of one's own hls4ml projects (`hwsim.datasets.hls_reports.collect`), their networks beside the rows."""
     from hwsim.datasets.adapted_fpga import reported
+    from hwsim.datasets.hls_reports.models import keep
 
+    models = keep((row.design for row in rows), folder, out)
+    without = sorted({row.design for row in rows} - set(models))
+    if without:
+        tell(
+            f"no network in {len(without)} project(s), such as {without[0]!r}: expected keras_model.keras, or one .keras, .h5 or .onnx file"
+        )
     recipe = Recipe(
         out.name,
         f"reports of hls4ml projects in {folder.name}",
@@ -161,7 +169,7 @@ def build_reports(folder: Path, rows: Sequence[Row], out: Path, *, tell: Tell = 
         generator="hwsim datasets build hls4ml-reports",
         protocol=("tool", "stage"),
     )
-    return write(check(dataset(reported(rows), name=recipe.name, recipe=recipe), tell=tell), out)
+    return write(check(dataset(reported(rows, models=models), name=recipe.name, recipe=recipe), tell=tell), out)
 
 
 def write(checked: Checked, out: Path, *, card: str = "") -> Checked:

@@ -23,6 +23,8 @@ IMAGE = "image_size"
 """Column that says how large the images of a `timm:` network are."""
 FPGA = {"stage": "protocol.stage", "backend": "protocol.tool", "clock_period_s": "clock_s"}
 """Mapping options of FPGA designs that stand in other columns than `mapping.*`."""
+MODULE = "fact.module"
+"""Column that names a part of a design."""
 
 
 @dataclass
@@ -38,8 +40,12 @@ class Loader:
     @cached_property
     def columns(self) -> dict[str, list[Any]]:
         """Every column that says what was measured, as plain values; None where it is empty."""
-        kept = [c for c in self.data.columns if c in ("graph", "device", "group", "clock_s") or c.startswith(("mapping.", "protocol."))]
+        kept = [c for c in self.data.columns if c in ("graph", "device", "clock_s", MODULE) or c.startswith(("mapping.", "protocol."))]
         return {name: self.data.table[name].to_pylist() for name in kept}
+
+    def module(self, row: int) -> bool:
+        """Whether a row speaks of a part of a design."""
+        return bool(self.columns.get(MODULE, [None] * (row + 1))[row])
 
     def device(self, row: int) -> Any:
         """The device of a row.

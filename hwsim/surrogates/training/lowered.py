@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim import api, plugins
-from hwsim.datasets.loading import Loader, architecture, rows_by_family
+from hwsim.datasets.loading import MODULE, Loader, architecture, rows_by_family
 from hwsim.datasets.store import Dataset
 from hwsim.errors import HwsimError, InputError, UnknownName
 from hwsim.surrogates.graphs import Graphs, concatenated
@@ -187,9 +187,10 @@ def _metrics(data: Dataset, target: Any, asked: Sequence[str]) -> tuple[str, ...
 
 
 def _row(loader: Loader, row: int, measured: np.ndarray, metrics: tuple[str, ...]) -> tuple[Graphs, np.ndarray] | LeftOut:
-    column = metrics[0] if len(metrics) == 1 else "/".join(metrics)
+    if loader.module(row):
+        return LeftOut(row, MODULE, "a module of a design, not a network")
     if np.all(np.isnan(measured)):
-        return LeftOut(row, column, "nothing was measured")
+        return LeftOut(row, "/".join(metrics), "nothing was measured")
     for name, value in zip(metrics, measured.tolist(), strict=True):
         if value < 0 or np.isinf(value):
             return LeftOut(row, name, f"found {value:g}; expected a number that is not below 0")
