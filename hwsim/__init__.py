@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hwsim.api import compare, estimate, find, load, workload
+from hwsim.api import compare, estimate, find, load, train, workload
 from hwsim.errors import HwsimError, UnsupportedOp
 from hwsim.estimate import Estimate
 from hwsim.graph import Graph, GraphBuilder, Node, Tensor
@@ -33,6 +33,7 @@ __all__ = [
     "load",
     "search",
     "sweep",
+    "train",
     "workload",
 ]
 

@@ -1,4 +1,4 @@
-"""The verbs that people call: load, estimate, compare, sweep, search."""
+"""The verbs that people call: load, estimate, compare, sweep, search, train."""
 
 from __future__ import annotations
 
@@ -387,3 +387,39 @@ def search(
     conditions = [c for c in ((where,) if isinstance(where, str) else tuple(where)) if c]
     asked = plan(made, where=conditions, pareto=pareto, best=best, search=True, extra=dict.fromkeys(metrics or {}, ""))
     return run_study(asked, trials=trials, metrics=metrics, **(run or {}))
+
+
+def train(
+    recipe: Any = None,
+    *,
+    data: Any = None,
+    out: Any = None,
+    epochs: int | None = None,
+    seeds: Sequence[int] = (),
+    html: Any = None,
+    tell: Any = None,
+    **loop: Any,
+) -> Any:
+    """Train a surrogate from a recipe, or from measurements alone, and write its folder.
+
+    Args:
+        recipe: path of a YAML file, or a `hwsim.surrogates.training.recipe.Recipe`. Without one the data set says which family, metrics and
+            groups there are, and a linear correction of the closed form is learned that few rows can bear.
+        data: a data set (name, folder, `.parquet` or `.csv` file) instead of the recipe's.
+        out: folder of the surrogate; by default on the shelf under the recipe's name.
+        epochs: instead of the recipe's.
+        seeds: instead of the recipe's, one a member.
+        html: file of a page with learning curves, parity plots, errors and coverage.
+        tell: called with a line of progress now and then.
+        loop: for networks: `folder` (checkpoints and logs; a training that was stopped goes on there), `resume`, `devices`.
+
+    Returns:
+        `hwsim.surrogates.training.verb.Trained`: what was stored, its folder, and the judged predictions.
+
+    Raises:
+        InputError: the recipe or the data cannot be used; says file, row and column.
+        DataMissing: measurements that the recipe names are not there.
+    """
+    from hwsim.surrogates.training.verb import train as run
+
+    return run(recipe, data=data, out=out, epochs=epochs, seeds=seeds, html=html, tell=tell, **loop)

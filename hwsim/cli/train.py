@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hwsim.cli import output
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
@@ -15,54 +18,59 @@ from hwsim.cli import output
 @click.option("--from", "start", metavar="NAME", help="Take this surrogate to a device of which --data holds a few measurements.")
 @click.option(
     "--data",
-    type=click.Path(path_type=Path),
-    metavar="CSV",
-    help="With --from: columns architecture and latency (UNIT); empty latencies are predicted.",
+    metavar="SET",
+    help="A data set (name, folder, .parquet or .csv) instead of the recipe's, or without any recipe; with --from a CSV file.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="PATH", help="Folder [default: the shelf of surrogates]; with --from a CSV file."
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's.")
+@click.option("--seed", "seeds", type=int, multiple=True, help="Instead of the recipe's; give it once a member.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep checkpoints and logs there; a training that was stopped goes on there.",
+)
+@click.option("--resume/--no-resume", default=True, show_default=True, help="Go on from what --folder holds.")
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="Processes or GPUs that train together.")
+@click.option("--html", type=_FILE, metavar="FILE", help="Write a page with learning curves, parity plots, errors and coverage.")
 @click.option("--json", "as_json", is_flag=True, help="Print the errors as JSON.")
-def train(recipe: Path | None, start: str | None, data: Path | None, out: Path | None, epochs: int | None, as_json: bool) -> None:
-    """Train a surrogate from a recipe.
+def train(recipe: Path | None, start: str | None, data: str | None, out: Path | None, as_json: bool, **given: Any) -> None:
+    """Train a surrogate from a recipe, or from measurements alone.
 
-    Or take one to a new device with --from and --data: what was measured there predicts the rest of the table.
-    With a recipe, parts of the data are left out in turn to judge it, then it is trained on everything.
-    Additive models need hwsim[torch], trees scikit-learn.
+    Parts of the data are left out in turn to judge it, then it is trained on everything. Without a recipe the data set says which family,
+    metrics and groups there are, and a linear correction of the closed form is learned that few rows can bear; the recipe that
+    was followed is written beside it. With --from, a surrogate is taken to a new device: what was measured there predicts the rest.
+    Networks need hwsim[torch], trees scikit-learn. Progress goes to stderr.
 
     \b
     Examples:
+      hwsim train --data mine --out my-surrogate
       hwsim train surrogates/gpu-networks/recipe.yaml
-      hwsim train my-recipe.yaml --out my-surrogates/gpu --epochs 5
+      hwsim train my-recipe.yaml --out my-surrogates/gpu --epochs 5 --seed 0 --html report.html
+      hwsim train my-recipe.yaml --folder run --devices 2
       hwsim train --from few-shot-fbnet --data my.csv --out predicted.csv
     """
-    if start is not None or data is not None:
-        if start is None or data is None or recipe is not None:
+    if start is not None:
+        if data is None or recipe is not None:
             raise click.UsageError("--from and --data go together, without a recipe")
-        return _few(start, data, out, as_json=as_json)
-    if recipe is None:
-        raise click.UsageError("give a recipe, or --from with --data")
+        return _few(start, Path(data), out, as_json=as_json)
+    if recipe is None and data is None:
+        raise click.UsageError("give a recipe, or measurements with --data, or --from with --data")
     if out is not None and out.is_file():
         raise click.UsageError(f"--out {out} is a file; a recipe writes a folder")
-    import msgspec
+    if recipe is None and out is None:
+        raise click.UsageError("--data without a recipe needs --out, the folder of the surrogate")
+    from hwsim import api
 
-    from hwsim.surrogates import store
-    from hwsim.surrogates.training import recipe as recipes
-    from hwsim.surrogates.training import run
-    from hwsim.surrogates.training.additive import AdditiveRecipe
-
-    chosen = recipes.read(recipe)
-    if epochs is not None:
-        if not isinstance(chosen.model, AdditiveRecipe):
-            raise click.UsageError(f"--epochs is for additive models; {recipe} trains trees (model: trees)")
-        chosen = msgspec.structs.replace(chosen, model=msgspec.structs.replace(chosen.model, epochs=epochs))
-    stored = run.train(chosen, tell=partial(click.echo, err=True))
-    where = store.write(stored, where=out)
+    tell = partial(click.echo, err=True)
+    found = api.train(recipe, data=data, out=out, tell=tell, **given)
     if as_json:
-        return output.show_json(dict(stored.metrics))
-    output.show(stored.card.strip())
-    click.echo(f"wrote {where}", err=True)
+        output.show_json(dict(found.stored.metrics))
+    else:
+        output.show(found.stored.card.strip())
+    click.echo(f"wrote {found.folder}", err=True)
     return None
 
 

@@ -14,6 +14,7 @@ from hwsim import api, plugins
 from hwsim.datasets.loading import MODULE, Loader, architecture, rows_by_family
 from hwsim.datasets.store import Dataset
 from hwsim.errors import HwsimError, InputError, UnknownName
+from hwsim.graph import Graph
 from hwsim.surrogates.graphs import Graphs, concatenated
 from hwsim.surrogates.metrics import value_of
 from hwsim.surrogates.programs import metrics_of, of_program
@@ -210,9 +211,18 @@ def _row(loader: Loader, row: int, measured: np.ndarray, metrics: tuple[str, ...
         return LeftOut(row, at, said)
     chosen = {f.name: str(getattr(mapping, f.name)) for f in fields(mapping) if isinstance(getattr(mapping, f.name), str)}
     labels = {name: np.array([text]) for name, text in chosen.items() if len(text) <= LONGEST and name not in UNKEPT}
-    labels["architecture"] = np.array([architecture(graph)])
+    kind = architecture(graph)
+    labels |= {"architecture": np.array([kind]), "key": np.array([key_of(kind, graph, device, mapping)])}
     told = replace(found, measured=measured[None, :], labels=labels)
     return told, np.array([value_of(cost, name) for name in metrics])
+
+
+def key_of(kind: str, graph: Graph, device: Any, mapping: Any) -> str:
+    """A short text of what was measured: architecture, batch, device and mapping; surrogates keep those of their training."""
+    import hashlib
+
+    said = f"{kind}|{graph.attrs.get('batch')}|{getattr(device, 'name', '')}|{mapping!r}"
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 def _labelled(graphs: Graphs, data: Dataset, rows: np.ndarray) -> Graphs:

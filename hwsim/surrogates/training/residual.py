@@ -101,6 +101,7 @@ def train(recipe: Any, data: Lowered, *, tell: Tell | None = None) -> tuple[Stor
         x, y, _ = _rows(data, outcome.metric, outcome.networks)
         model = fit(x, y, groups=parts[outcome.networks], penalty=recipe.model.penalty)
         weights |= model.arrays(outcome.metric)
+    weights |= seen(data.graphs)
     groups = groups_of(recipe, data.graphs)
     metrics = {
         "suite": f"{recipe.data}, each {recipe.left_out.by} left out"
@@ -110,6 +111,16 @@ def train(recipe: Any, data: Lowered, *, tell: Tell | None = None) -> tuple[Stor
     }
     config = _config(recipe, data, [o.metric for o in found])
     return Stored(recipe.name, config, weights, metrics, card(recipe, metrics, len(data.left_out))), found
+
+
+def seen(graphs: Graphs) -> dict[str, np.ndarray]:
+    """Keys of the networks of training, for a store; `hwsim surrogates evaluate` warns where it meets one of them."""
+    keys = sorted(set(graphs.labels["key"].tolist())) if "key" in graphs.labels else []
+    return {SEEN: np.array([int(key, 16) for key in keys], dtype=np.int64)} if keys else {}
+
+
+SEEN = "seen"
+"""Array of these keys."""
 
 
 def label_of(data: Lowered, name: str) -> np.ndarray:
