@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from hwsim.cli import output
@@ -9,7 +11,7 @@ from hwsim.cli import output
 
 @click.group()
 def surrogates() -> None:
-    """Trained surrogates: list them, show one."""
+    """Trained surrogates: list them, show, evaluate and export one."""
 
 
 @surrogates.command("list")
@@ -54,4 +56,55 @@ def show(name: str, as_json: bool) -> None:
         f"Trusted on {', '.join(trusted['devices'])}",
         *(f"  {k}: {', '.join(v)}" for k, v in trusted["mapping"].items()),
     )
+    return None
+
+
+@surrogates.command("evaluate")
+@click.argument("name")
+@click.option("--data", metavar="SET", help="Name, folder or file of a data set [default: what it was trained on].")
+@click.option(
+    "--by", metavar="COLUMN", multiple=True, help="Group by this column, such as device or mapping.dtype [default: as its recipe]."
+)
+@click.option("--rows", type=click.IntRange(min=1), help="At most so many rows, drawn at random, always the same.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write a page with parity plots.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def evaluate(name: str, data: str | None, by: tuple[str, ...], rows: int | None, html: Path | None, as_json: bool) -> None:
+    """Errors on measurements, by metric and group, with the share of them within its ranges.
+
+    Every row is asked as `hwsim estimate` would, beside the closed form. Rows that cannot be are told with file, row and reason, and rows
+    that training has seen are warned of.
+
+    \b
+    Examples:
+      hwsim surrogates evaluate my-surrogate --data newer-projects
+      hwsim surrogates evaluate my-surrogate --data mine --by mapping.strategy --html parity.html
+    """
+    from functools import partial
+
+    from hwsim.surrogates.evaluation import evaluate as ask
+
+    found = ask(name, data=data, by=by, rows=rows, tell=partial(click.echo, err=True))
+    tables = found.tables()
+    if found.warning:
+        click.echo(f"warning: {found.warning}", err=True)
+    if html:
+        from hwsim.report.surrogate_html import evaluation_html
+
+        output.write(html, evaluation_html(found))
+    if as_json:
+        return output.show_json(
+            {
+                "surrogate": found.stored.name,
+                "data": found.data.name,
+                "rows": len(found.data),
+                "left_out": [{"row": f.row + 1, "column": f.column, "reason": f.reason} for f in found.left_out],
+                "seen": int(found.seen.sum()),
+                "warning": found.warning,
+                "metrics": tables,
+            }
+        )
+    from hwsim.report.surrogate_text import HEADS, NOTE, score_rows
+    from hwsim.report.tables import listing
+
+    output.show(listing(HEADS, score_rows(tables), right=tuple(range(1, len(HEADS)))), "", NOTE)
     return None

@@ -127,5 +127,6 @@ def scaled(target: Any, program: Program, closed: Cost, graphs: Graphs, wanted: 
                 rows[metric] = np.full(program.row_count, max(wanted[metric] - rest, 0.0) / made if made > 0 else 1.0)
         return target.cost_with(program, row_factor=rows, **given)
     alone = target.cost_with(program, row_factor=np.ones(program.row_count), **given)
-    plain = np.asarray(closed.row_latency_s) / np.asarray(alone.row_latency_s)
-    return target.cost_with(program, row_factor=plain * wanted["latency_s"] / float(closed.latency_s), **given)
+    rows = np.asarray(closed.row_latency_s)
+    busy = float(np.sum(rows * np.concatenate([np.asarray(table.count) for table in program.tables])))
+    return target.cost_with(program, row_factor=rows / np.asarray(alone.row_latency_s) * wanted["latency_s"] / busy, **given)

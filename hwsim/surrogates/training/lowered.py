@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim import api, plugins
+from hwsim.cost import Program
 from hwsim.datasets.loading import MODULE, Loader, architecture, rows_by_family
 from hwsim.datasets.store import Dataset
 from hwsim.errors import HwsimError, InputError, UnknownName
@@ -26,7 +27,7 @@ LONGEST = 60
 """Characters of a label."""
 UNKEPT = ("hls_config", "precision")
 """Choices of a mapping that make no groups."""
-_FAULTS = (HwsimError, OSError, ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
+FAULTS = (HwsimError, OSError, ValueError, TypeError, KeyError, IndexError, ArithmeticError, AttributeError)
 """What a file or name that is not a network may raise."""
 
 
@@ -188,13 +189,53 @@ def _metrics(data: Dataset, target: Any, asked: Sequence[str]) -> tuple[str, ...
 
 
 def _row(loader: Loader, row: int, measured: np.ndarray, metrics: tuple[str, ...]) -> tuple[Graphs, np.ndarray] | LeftOut:
-    if loader.module(row):
-        return LeftOut(row, MODULE, "a module of a design, not a network")
+    """(graphs with one network, its closed form) of a row."""
+    if (fault := unusable(measured, metrics, row)) is not None:
+        return fault
+    asked = question(loader, row)
+    if isinstance(asked, LeftOut):
+        return asked
+    given: dict[str, Any] = {"device": asked.device, "mapping": asked.mapping}
+    try:
+        found = of_program(loader.target, asked.program, metrics=metrics, **given)
+        cost = loader.target.cost(asked.program, **given)
+        closed = np.array([value_of(cost, name) for name in metrics])
+    except FAULTS as error:
+        return LeftOut(row, "graph", said(error))
+    return replace(found, measured=measured[None, :], labels={name: np.array([text]) for name, text in asked.labels().items()}), closed
+
+
+def unusable(measured: np.ndarray, metrics: Sequence[str], row: int) -> LeftOut | None:
+    """Why nothing can be learned from the labels of a row."""
     if np.all(np.isnan(measured)):
         return LeftOut(row, "/".join(metrics), "nothing was measured")
     for name, value in zip(metrics, measured.tolist(), strict=True):
         if value < 0 or np.isinf(value):
             return LeftOut(row, name, f"found {value:g}; expected a number that is not below 0")
+    return None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a row speaks of, ready for cost functions and surrogates."""
+
+    program: Program
+    device: Any
+    mapping: Any
+
+    def labels(self) -> dict[str, str]:
+        """Architecture, key, and the choices of the mapping that are short texts."""
+        mapping, graph = self.mapping, self.program.graph
+        chosen = {f.name: str(getattr(mapping, f.name)) for f in fields(mapping) if isinstance(getattr(mapping, f.name), str)}
+        kind = architecture(graph)
+        kept = {name: text for name, text in chosen.items() if len(text) <= LONGEST and name not in UNKEPT}
+        return {**kept, "architecture": kind, "key": key_of(kind, graph, self.device, mapping)}
+
+
+def question(loader: Loader, row: int) -> Question | LeftOut:
+    """Device, mapping and program of a row, or why there are none."""
+    if loader.module(row):
+        return LeftOut(row, MODULE, "a module of a design, not a network")
     at = "device"
     try:
         device = loader.device(row)
@@ -203,18 +244,15 @@ def _row(loader: Loader, row: int, measured: np.ndarray, metrics: tuple[str, ...
         at = "mapping"
         mapping = loader.mapping(row, graph)
         at = "graph"
-        program = api.lowered(loader.target, graph, device=device, mapping=mapping)
-        found = of_program(loader.target, program, device=device, mapping=mapping, metrics=metrics)
-        cost = loader.target.cost(program, device=device, mapping=mapping)
-    except _FAULTS as error:
-        said = str(error).partition("\n")[0] if isinstance(error, HwsimError) else f"{type(error).__name__}: {error}"
-        return LeftOut(row, at, said)
-    chosen = {f.name: str(getattr(mapping, f.name)) for f in fields(mapping) if isinstance(getattr(mapping, f.name), str)}
-    labels = {name: np.array([text]) for name, text in chosen.items() if len(text) <= LONGEST and name not in UNKEPT}
-    kind = architecture(graph)
-    labels |= {"architecture": np.array([kind]), "key": np.array([key_of(kind, graph, device, mapping)])}
-    told = replace(found, measured=measured[None, :], labels=labels)
-    return told, np.array([value_of(cost, name) for name in metrics])
+        return Question(api.lowered(loader.target, graph, device=device, mapping=mapping), device, mapping)
+    except FAULTS as error:
+        return LeftOut(row, at, said(error))
+
+
+def said(error: BaseException) -> str:
+    """The first line of an error, with its kind where it is none of ours."""
+    first = str(error).partition("\n")[0]
+    return first if isinstance(error, HwsimError) else f"{type(error).__name__}: {first}"
 
 
 def key_of(kind: str, graph: Graph, device: Any, mapping: Any) -> str:
