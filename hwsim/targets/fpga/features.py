@@ -22,7 +22,7 @@ KINDS = ("matrix", "pointwise", "table", "move")
 FORMS: Mapping[str, tuple[str, ...]] = {"pointwise": pointwise.FORMS, "table": tables.FORMS, "move": moves.FORMS}
 PRODUCT_COUNTS = ("n_in", "n_out", "groups", "instances", "passes", "pixels", "kernel_rows", "multipliers", "reuse")
 PRODUCT_PLAIN = ("window", "encoded", "bias_bits", "accum_bits", "weight_bits", "used_bits", "zeros", "heavy", "digits")
-MEMORY = ("rom_bits", "rom_used_bits", "rom_used_blocks", "rounds_of_inputs")
+MEMORY = ("rom_bits", "rom_used_bits", "rom_used_blocks", "rom_total_bits", "rounds_of_inputs")
 LINEAR = (
     "output_bits",
     "product_bits",
@@ -88,7 +88,7 @@ _PRODUCTS = len(PRODUCT_COUNTS) + len(PRODUCT_PLAIN) + len(matrix.STRATEGY_CODES
 
 def _product(c: matrix.MatrixColumns, mapping: FpgaMapping) -> Sequence[Array]:
     p = matrix.product(c, mapping)
-    total, used = c.n_in * c.n_out, used_bits(p)
+    total, used = c.n_in * c.n_out, matrix.used_bits(p)
     named: dict[str, Array] = {name: getattr(p, name) for name in ("multipliers", "reuse", "accum_bits", "weight_bits")}
     named |= {"used_bits": used, "zeros": p.zeros / total, "heavy": p.heavy / total, "digits": p.light_digits / total}
     lut, ff = matrix.features(p, multiplier=mapping.multiplier)
@@ -101,15 +101,10 @@ def _product(c: matrix.MatrixColumns, mapping: FpgaMapping) -> Sequence[Array]:
         rom,
         rom_used,
         np.log1p(np.where(stored, block_rams(rom_used, p.reuse), 0.0)),
+        np.log1p(rom_used * p.reuse),
         np.log1p(p.reuse / c.n_in),
         *(np.log1p(np.maximum({**ff, **lut}[name], 0.0)) for name in LINEAR),
     ]
-
-
-def used_bits(p: Any) -> Array:
-    """Bits of a weight that values use: fresh weights are small, so their upper bits repeat the sign and synthesis shares them."""
-    span = matrix.glorot_limit(p.c.n_in, p.c.n_out, p.weight_bits, p.c.weight_integer)
-    return np.minimum(p.weight_bits, 1 + np.ceil(np.log2(np.maximum(span, 1.0))))
 
 
 def _choices(mapping: FpgaMapping) -> Sequence[Array]:

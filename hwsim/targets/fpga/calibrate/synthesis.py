@@ -23,11 +23,12 @@ FIXED = {
     "bram.fifo_depth": 64.0,
     "bram.rom_depth": 16.0,
     "bram.weight_frac": 0.55,
+    "bram.wide_bits": 128.0,
     "fifo.lut.bits": 1.0,
     "fifo.ff.bits": 1.0,
 }
 """Read off the streaming designs: FIFOs of up to 64 words and memories of up to 16 leave block RAM, and synthesis drops weight bits that
-no trained value uses."""
+no trained value uses. Read off the two-layer designs: words of weights of up to 128 bits are in LUTs, wider ones in block RAM."""
 SMALL_MLP_LUT = 0.94
 """Median LUT after over before logic synthesis of small MLPs under the latency strategy (published comparison of wa-hls4ml's examples)."""
 

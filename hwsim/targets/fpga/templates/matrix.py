@@ -17,7 +17,17 @@ import numpy as np
 from hwsim.arrays import Array, floats, somewhere
 from hwsim.targets.fpga.digits import glorot_limit, trained_statistics, uniform_statistics
 from hwsim.targets.fpga.layers import HlsLayer
-from hwsim.targets.fpga.templates.common import Base, Constants, Hardware, base_columns, column, linear, log2ceil, pow2ceil
+from hwsim.targets.fpga.templates.common import (
+    Base,
+    Constants,
+    Hardware,
+    base_columns,
+    block_rams,
+    column,
+    linear,
+    log2ceil,
+    pow2ceil,
+)
 
 KINDS = frozenset(
     {
@@ -268,7 +278,27 @@ def weight_bram(p: _Product, constants: Constants) -> Array:
     """
     stored = (p.c.strategy == 1) & (p.reuse > constants.get("bram.rom_depth", 1.0))
     bits = p.multipliers * p.weight_bits * constants.get("bram.weight_frac", 1.0)
-    return np.where(stored, np.ceil(bits / BRAM_WIDTH) * np.ceil(p.reuse / BRAM_DEPTH), 0.0)
+    found = np.ceil(bits / BRAM_WIDTH) * np.ceil(p.reuse / BRAM_DEPTH)
+    limit = constants.get("bram.wide_bits", 0.0)
+    if limit:
+        found = np.where((p.c.stream == 0) & (p.reuse > p.c.n_in), _synthesised_bram(p, limit), found)
+    return np.where(stored, found, 0.0)
+
+
+def _synthesised_bram(p: _Product, limit: float) -> Array:
+    """Blocks after logic synthesis where a multiplier goes over the inputs more than once: a table of which output is next, in block RAM.
+
+    Weights are in LUTs unless a word of them is wider than `limit` bits: then every two multipliers share a block a bit.
+    Read off two-layer designs (exact in 233 of 313).
+    """
+    index = block_rams(log2ceil(p.reuse / p.c.n_in), pow2ceil(p.reuse))
+    return index + np.where(p.multipliers * p.weight_bits > limit, np.ceil(p.multipliers / 2) * used_bits(p), 0.0)
+
+
+def used_bits(p: _Product) -> Array:
+    """Bits of a weight that values use: fresh weights are small, so their upper bits repeat the sign and synthesis shares them."""
+    span = glorot_limit(p.c.n_in, p.c.n_out, p.weight_bits, p.c.weight_integer)
+    return np.minimum(p.weight_bits, 1 + np.ceil(np.log2(np.maximum(span, 1.0))))
 
 
 def window_bram(p: _Product) -> Array:
