@@ -9,24 +9,39 @@ from typing import Any
 from hwsim.datasets import help_latency, spiking_published
 from hwsim.datasets.adapted_fpga import columns
 from hwsim.datasets.locate import pandas
+from hwsim.datasets.sources import SUSPECT, files, joined, scaled, spelt, table
 
 GRAPHS = {"nasbench201": "nas_bench_201?cell=", "fbnet": "fbnet?ops="}
 """Search space to the network of the zoo that builds its architectures."""
-GPUS = re.compile(r"(\d+ti|titan\w*)_(\d+)")
+OFA = ("ks", "e", "d", "resolution")
+"""What an architecture of once-for-all MobileNetV3 chooses."""
+BROKEN = f"below {help_latency.BROKEN_S * 1e6:.0f} us"
+GPUS = re.compile(r"((?:\d+)?(?:titan\w*|\d+ti|v100))_(\d+)")
 """GPUs are named with their batch."""
 
 
 def search_spaces(tell: Callable[[str], None]) -> dict[str, Any]:
-    """Architectures of NAS-Bench-201 and FBNet on up to 27 devices; broken measurements are not a number."""
+    """Architectures of NAS-Bench-201, FBNet and once-for-all MobileNetV3 on up to 27 devices; broken measurements are marked."""
     frames = []
-    for space, graph in GRAPHS.items():
-        found = help_latency.read(space)
-        tell(f"{space}: {len(found.architectures):,} networks on {len(found.latency_s)} devices")
-        names = [graph + name for name in found.architectures]
-        frames += [pandas().DataFrame({"graph": names, **_device(label), "latency_s": v}) for label, v in found.latency_s.items()]
-    whole = pandas().concat(frames, ignore_index=True)
-    texts = {name: whole[name].to_numpy(dtype=object) for name in ("graph", "device", "protocol.stage")}
-    return {**texts, "protocol.batch": whole["protocol.batch"].to_numpy(), "protocol.tool": "HELP", "latency_s": whole.latency_s.to_numpy()}
+    for space in (*GRAPHS, "ofa"):
+        found, names = _space(space)
+        devices = [c.removesuffix("_ms") for c in found.columns if c.endswith("_ms")]
+        tell(f"{space}: {len(found):,} networks on {len(devices)} devices")
+        for label in devices:
+            latency_s = scaled(found[f"{label}_ms"], 1e-3)
+            broken = [BROKEN if x < help_latency.BROKEN_S else None for x in latency_s.astype(float)]
+            frames.append(pandas().DataFrame({"graph": names, **_device(label), SUSPECT: broken, "latency_s": latency_s}))
+    return joined(frames) | {"protocol.tool": "HELP"}
+
+
+def _space(space: str) -> tuple[Any, Any]:
+    """(table, graphs) of a search space."""
+    if space == "ofa":
+        found = table("gpu", "help_latency", "ofa_latency.csv", need=OFA)
+        return found, spelt("ofa_mobilenet_v3", {name: found[name] for name in OFA})
+    given = help_latency.SPACES[space]
+    found = table(*given.file.split("/"), need=(given.column,))
+    return found, GRAPHS[space] + found[given.column]
 
 
 def _device(label: str) -> dict[str, Any]:
@@ -52,3 +67,24 @@ def spiking_energies(tell: Callable[[str], None]) -> dict[str, Any]:
         )
     tell(f"read {len(rows)} published energies")
     return columns(rows)
+
+
+HAT_DEVICES = {"raspberrypi": "raspberry-pi-4", "xeon": "xeon-e5-2640", "titanxp": "titan-xp"}
+
+
+def translation(tell: Callable[[str], None]) -> dict[str, Any]:
+    """Encoder-decoder transformers of a search space: seconds of the encoder, of the decoder, and of both."""
+    frames = []
+    for name in files("gpu/hat_transformers", "*_all.csv"):
+        task, _, device = name.removesuffix("_all.csv").split("_")
+        found = table("gpu", "hat_transformers", name, need=("latency_mean_encoder", "latency_mean_decoder"))
+        sizes = {c: found[c].round(6) for c in found.columns if not c.startswith("latency_")}
+        encoder, decoder = (scaled(found[f"latency_mean_{part}"], 1e-3) for part in ("encoder", "decoder"))
+        tell(f"read {len(found):,} networks of {task} on {device}")
+        frames.append(pandas().DataFrame({
+            "graph": spelt(f"hat:{task}", sizes), "device": HAT_DEVICES[device], "group": task, "protocol.tool": "torch",
+            "protocol.batch": 1,
+            "latency_s": encoder + decoder, "encoder_s": encoder, "decoder_s": decoder,
+            "fact.encoder_std_s": scaled(found.latency_std_encoder, 1e-3), "fact.decoder_std_s": scaled(found.latency_std_decoder, 1e-3),
+        }))  # fmt: skip
+    return joined(frames)

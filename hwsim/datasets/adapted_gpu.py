@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from hwsim.datasets import aiconfigurator, convs, neusight, timm_infer
 from hwsim.datasets.locate import data_path, pandas
+from hwsim.datasets.sources import SUSPECT, files, joined, scaled, spelt, table
 from hwsim.datasets.store import arrow
 from hwsim.datasets.tables import NEEDED
 
@@ -17,7 +19,11 @@ Tell = Callable[[str], None]
 AICONFIGURATOR_DEVICES = {
     "a100_sxm": "a100-sxm-80gb", "h100_sxm": "h100-sxm-80gb", "h200_sxm": "h200-sxm", "b200_sxm": "b200-sxm", "l40s": "l40s",
 }  # fmt: skip
-NEUSIGHT_OPERATORS = ("bmm", "linear", "softmax", "ln", "add", "addu", "div", "divu", "gelu", "mul", "mulu", "pow", "powu", "relu", "tanh")
+NEUSIGHT_DEVICES = {**neusight.DEVICES, "AMD Instinct MI100": "mi100", "AMD Instinct MI210": "mi210"}
+TOO_FAST = "fp16_damoyolo"
+"""Rows of a V100 that exceed its peak."""
+BOARDS = {"v100-sxm2": "v100-sxm2-16gb", "p100-pcie": "p100-pcie-16gb", "v100-pcie": "v100-pcie-32gb"}
+"""Boards that the sources of convolutions name without their memory."""
 _STATED = ("framework", "version", "device", "op_name", "kernel_source", "latency", "power", "power_limit")
 """Columns of operators that are no sizes."""
 
@@ -41,6 +47,24 @@ def networks(tell: Tell) -> dict[str, Any]:
         "flop": (2e9 * found.infer_gmacs * found.batch).to_numpy(),
         "latency_s": found.measured_s.to_numpy(),
     }
+
+
+CPU = re.compile(r"cpu-(\w+)")
+
+
+def processors(tell: Tell) -> dict[str, Any]:
+    """The same networks on a desktop processor."""
+    found = table("gpu", "timm_infer.parquet", need=("device", "model", "infer_samples_per_sec", "infer_batch_size", "infer_gmacs"))
+    found = found[found.device.str.startswith("cpu-")]
+    tell(f"timm: {len(found):,} runs")
+    return joined([pandas().DataFrame({
+        "graph": "timm:" + found.model, "device": found.device.str.extract(CPU)[0].str.replace("_", "-"),
+        "group": found.model.map(timm_infer.family), "mapping.runtime": np.where(found.device.str.endswith("dynamo"), "compile", "eager"),
+        "mapping.dtype": found.precision, "mapping.layout": found.layout, "mapping.image_size": found.infer_img_size,
+        "protocol.tool": "torch", "protocol.version": found.torch.astype(str), "protocol.build": found.device,
+        "protocol.batch": found.infer_batch_size, "flop": 2e9 * found.infer_gmacs * found.infer_batch_size,
+        "latency_s": scaled(found.infer_batch_size / found.infer_samples_per_sec),
+    })])  # fmt: skip
 
 
 def operators(tell: Tell) -> dict[str, Any]:
@@ -92,24 +116,29 @@ def _flop(operator: str, table: Any) -> Any:
 
 
 def kernels(tell: Tell) -> dict[str, Any]:
-    """Single fp32 kernels called from PyTorch."""
+    """Single fp32 kernels called from PyTorch on NVIDIA and AMD GPUs; a board without a name on the shelf keeps the source's."""
     frames = []
-    for name in NEUSIGHT_OPERATORS:
-        tell(f"reading {name}")
-        table = neusight.kernels(name)
-        sizes = [c for c in ("B", "M", "N", "K", "H") if c in table.columns]
-        made = {"graph": _spelt(name, table, sizes), "device": table.device, "fact.published_split": table.split}
-        made |= {"flop": 2.0 * table.B * table.M * table.N * table.K if "M" in sizes else None, "latency_s": table.Latency * 1e-3}
-        frames.append(pandas().DataFrame(made))
-    whole = pandas().concat(frames, ignore_index=True)
-    texts = {name: whole[name].to_numpy(dtype=object) for name in ("graph", "device", "fact.published_split")}
-    return {**texts, "mapping.dtype": "fp32", "protocol.tool": "torch", "flop": whole.flop.array, "latency_s": whole.latency_s.array}
+    for name in files("gpu/neusight", "*.csv.gz"):
+        maker, _, operator = name.removesuffix(".csv.gz").partition("_")
+        if operator == "conv":
+            continue
+        tell(f"reading {maker} {operator}")
+        found = table("gpu", "neusight", name, need=("OPName", "Device", "Latency", "split", "B"))
+        sizes = {c: found[c] for c in ("B", "M", "N", "K", "H") if c in found.columns}
+        product = 2.0 * found.B * found.M * found.N * found.K if "M" in sizes else np.nan
+        frames.append(pandas().DataFrame({
+            "graph": spelt(found.OPName, sizes), "device": found.Device.map(lambda d: NEUSIGHT_DEVICES.get(d, d)),
+            "group": found.OPName, "mapping.dtype": "fp32", "protocol.tool": "torch", "fact.published_split": found.split,
+            "flop": product, "latency_s": scaled(found.Latency, 1e-3),
+        }))  # fmt: skip
+    return joined(frames)
 
 
 def convolutions(tell: Tell) -> dict[str, Any]:
     """Single convolutions under TensorRT, PyTorch and bare cuDNN."""
     parts = []
-    for load in (convs.load_lightnas, convs.load_neusight, convs.load_deepbench):
+    fast = partial(convs.load_lightnas, (TOO_FAST,))
+    for load in (convs.load_lightnas, fast, convs.load_neusight, convs.load_deepbench):
         found = pandas().DataFrame(load())
         tell(f"read {len(found):,} convolutions of {found.set.iloc[0]}")
         parts.append(found)
@@ -118,10 +147,11 @@ def convolutions(tell: Tell) -> dict[str, Any]:
     reach = whole.out_channels * (whole.in_channels / whole.groups) * whole.kernel_h * whole.kernel_w
     return {
         "graph": _spelt("conv", whole, _CONV_SIZES),
-        "device": whole.device.to_numpy(dtype=object),
-        "mapping.dtype": whole.dtype.to_numpy(dtype=object),
+        "device": whole.device.replace(BOARDS).to_numpy(dtype=object),
+        "mapping.dtype": whole.dtype.replace({TOO_FAST: "fp16"}).to_numpy(dtype=object),
         "mapping.residual": whole.residual.astype(int).to_numpy(),
         "protocol.tool": whole.set.map({"tensorrt": "tensorrt", "neusight": "torch", "deepbench": "cudnn"}).to_numpy(dtype=object),
+        SUSPECT: whole.dtype.map({TOO_FAST: f"labelled {TOO_FAST}, which exceeds the board's peak"}).to_numpy(dtype=object),
         "flop": (2.0 * whole.batch * reach * _outputs(whole)).to_numpy(),
         "latency_s": whole.measured_s.to_numpy(),
     }

@@ -23,6 +23,8 @@ FORMATS = {
 }  # fmt: skip
 """Precision of a row to the formats that its products may have run in; single precision may have run as tf32."""
 FASTEST = ("fp4", "fp8", "fp16", "bf16", "int8", "tf32")
+ANSWERS = "protocol.output_tokens"
+"""Column of rows that are whole answers, many runs of a network: their arithmetic is not that of one."""
 MOST_LOADED = 200
 """Networks that are loaded for their arithmetic; the others of a set have no bound."""
 
@@ -36,6 +38,8 @@ def floor_s(data: Dataset, *, tell: Callable[[str], None] = lambda line: None) -
     peaks = _peaks(data)
     flop = data.numbers(WORK) if WORK in data.columns else np.full(len(data), np.nan)
     unknown = np.isnan(flop) & ~np.isnan(peaks)
+    if ANSWERS in data.columns:
+        unknown &= data.missing(ANSWERS)
     if unknown.any():
         flop = np.where(unknown, _loaded(data, unknown, tell), flop)
     graphs, graph = coded(data.table["graph"])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.datasets.bounds import floor_s
+from hwsim.datasets.sources import SUSPECT
 from hwsim.datasets.store import Dataset, arrow, coded, read
 from hwsim.datasets.tables import NEEDED, POSITIVE
 from hwsim.errors import InputError
@@ -114,6 +115,9 @@ def _texts(data: Dataset) -> Iterator[Finding]:
         yield _finding(name, data.text(name) == "", lambda row: "is empty; expected a name")
     for name in data.recipe.protocol if data.recipe else ():
         yield _finding(f"protocol.{name}", data.missing(f"protocol.{name}"), lambda row: "is empty; the recipe asks for it")
+    if SUSPECT in data.columns:
+        reasons = data.text(SUSPECT)
+        yield _finding(SUSPECT, reasons != "", lambda row: f"the source is known to be wrong here: {reasons[row]}")
 
 
 def _labels(data: Dataset) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,10 @@ DEEPBENCH_DEVICES = {
 }  # fmt: skip
 
 
-def load_lightnas() -> Columns:
+def load_lightnas(precisions: Sequence[str] = ("fp32", "fp16", "int8")) -> Columns:
     """Single convolutions on V100 SXM2 with TensorRT (fp32, fp16, int8); the `fp16_damoyolo` rows exceed a V100's peak and are left out."""
     frame = pandas().read_parquet(data_path("gpu", "lightnas_v100_trt_conv.parquet"))
-    frame = frame[frame.precision.isin(["fp32", "fp16", "int8"])]
+    frame = frame[frame.precision.isin(precisions)]
     pad = (frame.kernel - 1) // 2
     return _columns(
         "tensorrt", np.full(len(frame), "v100-sxm2"), frame.precision, frame.batch, frame.in_c, frame.out_c, frame.in_h, frame.in_w,

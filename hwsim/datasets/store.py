@@ -147,7 +147,10 @@ def _typed(key: str, value: Any, rows: int, where: str) -> Any:
     pa = arrow()
     if isinstance(value, str | int | float):
         value = np.full(rows, value, dtype=object if isinstance(value, str) else None)
-    found = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value, from_pandas=not is_metric(key))
+    try:
+        found = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value, from_pandas=not is_metric(key))
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"{where}: the column {key!r} holds values of several types ({str(error)[:100]})") from None
     if isinstance(found, pa.ChunkedArray):
         found = found.combine_chunks()
     kind = pa.string() if key in TEXT else pa.float64() if is_metric(key) or key == WORK else _kind(found.type)
