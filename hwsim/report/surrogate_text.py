@@ -7,8 +7,8 @@ from typing import Any
 
 HEADS = ("", "n", "median", "mean", "p90", "SMAPE", "R2", "rank", "held", "closed form")
 NOTE = (
-    "Percentages of the measured value: median, mean and p90 of the absolute error; rank: Spearman's correlation; held: measurements within "
-    "the 90 % range; closed form: its median."
+    "Percentages of the measured value: median, mean and p90 of the absolute error; rank: Spearman's correlation; held: measurements "
+    "within the 90 % range; closed form: its median."
 )
 
 

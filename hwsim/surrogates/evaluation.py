@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hwsim.datasets.loading import Loader
 from hwsim.datasets.store import Dataset, read
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates import methods, samples, store
-from hwsim.surrogates.metrics import range_name, scores, value_of
+from hwsim.surrogates.metrics import range_name, value_of
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training.lowered import LeftOut, Question, lines, question, unusable
 from hwsim.surrogates.training.outcomes import Outcome
@@ -33,8 +34,6 @@ class Evaluation:
     data: Dataset
     outcomes: tuple[Outcome, ...]
     """By metric; `networks` are rows of the data set, from 0."""
-    groups: np.ndarray
-    """Group of each row, shape `(rows,)`."""
     seen: np.ndarray
     """Whether a row was in training, shape `(rows,)`."""
     same_set: bool
@@ -43,12 +42,7 @@ class Evaluation:
 
     def tables(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Errors and coverage of all rows and of each group, by metric."""
-        return {outcome.metric: self._groups(outcome) for outcome in self.outcomes}
-
-    def _groups(self, outcome: Outcome) -> dict[str, dict[str, Any]]:
-        names = self.groups[outcome.networks]
-        parts = {"all": np.full(len(names), True), **{name: names == name for name in sorted(set(names.tolist()))}}
-        return {name: _scores(outcome, kept) for name, kept in parts.items() if name == "all" or len(parts) > 2}
+        return {outcome.metric: outcome.tables() for outcome in self.outcomes}
 
     @property
     def warning(self) -> str:
@@ -58,11 +52,6 @@ class Evaluation:
             return f"{count:,} of the rows were in training: their errors flatter"
         words = f"{self.stored.name} was trained on {self.data.name}, and does not say on which rows: errors may flatter"
         return words if self.same_set else ""
-
-
-def _scores(outcome: Outcome, kept: np.ndarray) -> dict[str, Any]:
-    values = (outcome.measured[kept], outcome.found[kept], outcome.closed[kept])
-    return scores(outcome.metric, *values, low=outcome.low[kept], high=outcome.high[kept])
 
 
 def evaluate(
@@ -94,6 +83,7 @@ def evaluate(
     if not metrics:
         predicted = ", ".join(stored.config.get("metrics", ("latency_s",)))
         raise InputError(f"{found.where or source}: found the metrics {', '.join(found.metrics)}; {stored.name} predicts {predicted}")
+    groups = groups_of(found, by or _columns(stored, found))
     chosen = _drawn(np.flatnonzero(~checked.bad), rows)
     answers, left, seen = _ask(name, stored, Loader(found, target), chosen, metrics, tell)
     if not answers:
@@ -101,8 +91,8 @@ def evaluate(
     for line in lines(found, left):
         tell(line)
     same = SEEN not in stored.weights and str(stored.config["recipe"]["data"]) in (source, found.name)
-    outcomes = tuple(_outcome(metric, at, answers, found) for at, metric in enumerate(metrics))
-    return Evaluation(stored, found, outcomes, groups_of(found, by or _columns(stored, found)), seen, same, tuple(left))
+    outcomes = tuple(_outcome(metric, at, answers, found, groups) for at, metric in enumerate(metrics))
+    return Evaluation(stored, found, outcomes, seen, same, tuple(left))
 
 
 def _drawn(rows: np.ndarray, most: int | None) -> np.ndarray:
@@ -172,10 +162,11 @@ def _cycles_per_s(cost: Cost) -> float:
     return value_of(cost, "cycles") / float(cost.latency_s)
 
 
-def _outcome(metric: str, at: int, answers: Sequence[_Answer], data: Dataset) -> Outcome:
+def _outcome(metric: str, at: int, answers: Sequence[_Answer], data: Dataset, groups: np.ndarray) -> Outcome:
     rows = np.array([row for row, _ in answers])
     values = np.array([told[at] for _, told in answers])
     measured = data.numbers(metric)[rows]
     kept = np.isfinite(measured)
     found, closed, low, high = values[kept].T
-    return Outcome(metric, measured[kept], found, closed, low, high, rows[kept])
+    names = tuple(Path(text).name for text in data.text("graph")[rows[kept]].astype(str).tolist())
+    return Outcome(metric, measured[kept], found, closed, low, high, rows[kept], names, groups[rows[kept]])

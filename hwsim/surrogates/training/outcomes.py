@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.accuracy import conformal_ratios
+from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.metrics import offset, scores
 
 
@@ -26,10 +27,34 @@ class Outcome:
     high: np.ndarray
     networks: np.ndarray
     """Positions among the networks of the training set."""
+    names: tuple[str, ...] = ()
+    """What each is called, where the data say so."""
+    groups: np.ndarray | None = None
+    """Group of each; None: there are none."""
 
     def scores(self) -> dict[str, Any]:
         """Errors and coverage (see `hwsim.surrogates.metrics.scores`)."""
-        return scores(self.metric, self.measured, self.found, self.closed, low=self.low, high=self.high)
+        return self._scores(np.full(len(self.measured), True))
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The same of all and, where there are several, of each group."""
+        found = {"all": self.scores()}
+        names = set() if self.groups is None else set(self.groups.tolist())
+        return found if len(names) < 2 else {**found, **{name: self._scores(self.groups == name) for name in sorted(names)}}
+
+    def _scores(self, kept: Any) -> dict[str, Any]:
+        values = (array[kept] for array in (self.measured, self.found, self.closed))
+        return scores(self.metric, *values, low=self.low[kept], high=self.high[kept])
+
+
+NAMES = ("graph", "model", "name")
+"""Labels that name networks."""
+
+
+def described(graphs: Graphs, kept: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
+    """`names` and `groups` of an `Outcome` for these networks of a training set."""
+    label = next((graphs.labels[name] for name in NAMES if name in graphs.labels), np.array([]))
+    return {"names": tuple(label[kept].tolist()) if len(label) else (), "groups": groups[kept]}
 
 
 def ranges(metric: str, measured: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

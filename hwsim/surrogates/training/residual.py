@@ -15,7 +15,7 @@ from hwsim.surrogates.ridge import fit, judged
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training.left_out import error_table, folds
 from hwsim.surrogates.training.lowered import Lowered, from_dataset
-from hwsim.surrogates.training.outcomes import Outcome, ranges
+from hwsim.surrogates.training.outcomes import Outcome, described, ranges
 
 Tell = Callable[[str], None]
 FEWEST = 3
@@ -31,11 +31,12 @@ class ResidualRecipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, ta
     """Of the squares of standardised weights; by default what left-out groups choose."""
 
 
-def outcomes(data: Lowered, parts: np.ndarray, recipe: ResidualRecipe, *, tell: Tell | None = None) -> list[Outcome]:
+def outcomes(data: Lowered, parts: np.ndarray, recipe: ResidualRecipe, *, groups: np.ndarray, tell: Tell | None = None) -> list[Outcome]:
     """Each metric judged on parts that are left out in turn.
 
     Args:
         parts: part of each network, shape `(networks,)`.
+        groups: of each network, for tables, shape `(networks,)`.
     """
     found = []
     for at, metric in enumerate(data.graphs.metrics):
@@ -50,7 +51,7 @@ def outcomes(data: Lowered, parts: np.ndarray, recipe: ResidualRecipe, *, tell: 
         mean = np.where(np.isfinite(labels), np.maximum((closed + o) * np.exp(labels) - o, 0.0), closed)
         mean = np.where(closed > 0, mean, 0.0)
         measured = data.graphs.measured[kept, at]
-        found.append(Outcome(metric, measured, mean, closed, *ranges(metric, measured, mean), networks=kept))
+        found.append(Outcome(metric, measured, mean, closed, *ranges(metric, measured, mean), kept, **described(data.graphs, kept, groups)))
         if tell:
             told = found[-1].scores()
             tell(f"{metric}: {len(kept)} networks, median error {_percent(told['median_ape'])}, {_closed(told)}")
@@ -95,18 +96,19 @@ def train(recipe: Any, data: Lowered, *, tell: Tell | None = None) -> tuple[Stor
     from hwsim.surrogates.training.run import groups_of
 
     parts = folds(label_of(data, recipe.left_out.by), count=recipe.left_out.folds)
-    found = outcomes(data, parts, recipe.model, tell=tell)
+    groups = groups_of(recipe, data.graphs)
+    found = outcomes(data, parts, recipe.model, groups=groups, tell=tell)
     weights: dict[str, np.ndarray] = {}
     for outcome in found:
         x, y, _ = _rows(data, outcome.metric, outcome.networks)
         model = fit(x, y, groups=parts[outcome.networks], penalty=recipe.model.penalty)
         weights |= model.arrays(outcome.metric)
     weights |= seen(data.graphs)
-    groups = groups_of(recipe, data.graphs)
     metrics = {
         "suite": f"{recipe.data}, each {recipe.left_out.by} left out"
         + (f" in {recipe.left_out.folds} parts" if recipe.left_out.folds else ""),
         "networks": len(data.graphs),
+        "left_out": len(data.left_out),
         "metrics": {o.metric: _tables(o, groups[o.networks]) for o in found},
     }
     config = _config(recipe, data, [o.metric for o in found])
