@@ -16,6 +16,14 @@ BUILDERS: dict[str, Lazy] = {
         "hwsim.datasets.fpga_yosys.command:command",
         "Label generated FPGA circuits: resources by Yosys, cycles by Verilator, frequency by nextpnr.",
     ),
+    "fpga-networks": Lazy(
+        "hwsim.datasets.fpga_yosys.command:networks",
+        "Label generated FPGA networks, 1 to 20 dense layers as one circuit: resources by Yosys, cycles by Verilator.",
+    ),
+    "torch-cpu": Lazy("hwsim.datasets.generators.command:cpu", "Time networks on this machine's processor with PyTorch."),
+    "torch-cuda": Lazy(
+        "hwsim.datasets.generators.command:cuda", "Time networks on this machine's GPU with PyTorch, and its power by NVML."
+    ),
     "sanafe": Lazy(
         "hwsim.datasets.sanafe.command:command",
         "Label random spiking networks on Loihi: events, energy and simple time by SANA-FE.",
@@ -146,3 +154,35 @@ def check(source: str, mapping: Path | None, bounds: bool, every: bool, as_json:
             click.echo(line)
         click.echo(f"{found.data.name}: {len(found.data):,} row(s), {faulty:,} with a fault; physical bound known for {found.bounded:,}")
     return int(ExitStatus.BAD_INPUT if faulty else ExitStatus.OK)
+
+
+@datasets.command("survey")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--write", "path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the tables as Markdown.")
+@click.option("--bounds/--no-bounds", default=True, show_default=True, help="Compare times with the physical bound; may load networks.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def survey(names: tuple[str, ...], path: Path | None, bounds: bool, as_json: bool) -> None:
+    """Read and check every measured set: rows that are sound, rows kept apart and why.
+
+    NAME are sets of the shelf; without any, all whose source is in the data folder (HWSIM_DATA), and the files that no set reads.
+
+    \b
+    Examples:
+      hwsim datasets survey mcu-boards loihi-runs
+      hwsim datasets survey --write docs/datasets-table.md
+    """
+    import msgspec
+
+    from hwsim.cli.dataset_build import tell
+    from hwsim.datasets import survey as surveys
+    from hwsim.report.tables import listing
+
+    found = surveys.survey(names, bounds=bounds, tell=tell)
+    if path is not None:
+        output.write_text(path, surveys.markdown(found, [] if names else surveys.unread()))
+    if as_json:
+        return output.show_json([msgspec.to_builtins(s) for s in found])
+    if path is None:
+        rows = [(s.name, f"{s.rows:,}", f"{s.apart:,}", "; ".join(f"{n:,} {why}" for why, n in s.reasons.items())) for s in found]
+        output.show(listing(("Data set", "Rows", "Apart", "Why"), rows, right=(1, 2)))
+    return None

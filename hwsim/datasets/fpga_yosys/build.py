@@ -165,6 +165,7 @@ class Progress:
     done: int = 0
     failed: int = 0
     start_s: float = 0.0
+    what: str = "designs"
 
     def tell(self, name: str) -> None:
         """Say that one more is done."""
@@ -173,7 +174,7 @@ class Progress:
         left_s = elapsed / self.done * (self.total - self.done)
         rate = 60 * self.done / elapsed if elapsed else 0.0
         print(
-            f"{self.done}/{self.total}  {rate:.1f} designs/min  {left_s / 60:.0f} min left  {self.failed} failed  {name}",
+            f"{self.done}/{self.total}  {rate:.1f} {self.what}/min  {left_s / 60:.0f} min left  {self.failed} failed  {name}",
             file=self.stream,
             flush=True,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -68,6 +69,7 @@ def build(
     *,
     out: Path,
     python: str,
+    workers: int = 1,
     stream: TextIO = sys.stderr,
     worker: Callable[..., Labelled] = label,
 ) -> tuple[int, int]:
@@ -77,19 +79,31 @@ def build(
         waiting: designs with their cores.
         out: folder of `networks.csv` and `failures.csv`.
         python: interpreter that has the simulator.
+        workers: simulations at once.
         stream: for progress.
         worker: what labels one design.
     """
     table, failures = Table(out / "networks.csv", COLUMNS), Table(out / "failures.csv", FAILURES)
     known = {r["name"] for r in [*table.rows(), *failures.rows()]}
     left = [job for job in waiting if job[0].name not in known]
-    progress = Progress(len(left), stream, start_s=time.monotonic())
-    for design, cores in left:
+    progress = Progress(len(left), stream, start_s=time.monotonic(), what="networks")
+
+    def one(job: Job) -> tuple[Labelled, float]:
         start_s = time.monotonic()
+        return worker(*job, python=python), time.monotonic() - start_s
+
+    with ThreadPoolExecutor(workers) as pool:
+        running = [(design, pool.submit(one, (design, cores))) for design, cores in left]
         try:
-            table.append({**row(worker(design, cores, python=python)), "run_s": f"{time.monotonic() - start_s:.2f}"})
-        except RunFailed as error:
-            progress.failed += 1
-            failures.append({"name": design.name, "reason": str(error)})
-        progress.tell(design.name)
+            for design, future in running:
+                try:
+                    labelled, run_s = future.result()
+                    table.append({**row(labelled), "run_s": f"{run_s:.2f}"})
+                except RunFailed as error:
+                    progress.failed += 1
+                    failures.append({"name": design.name, "reason": str(error)})
+                progress.tell(design.name)
+        finally:
+            for _, future in running:
+                future.cancel()
     return progress.done - progress.failed, progress.failed

@@ -1,0 +1,1 @@
+"""Generators: data sets that a real tool labels on this machine."""
