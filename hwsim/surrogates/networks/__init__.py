@@ -1,0 +1,149 @@
+"""Networks that learn costs from graphs of rows: built from a recipe, asked for costs. torch is imported when one is built.
+
+A network is called with a batch and gives the logarithm of each network's cost, shape `(networks, metrics)`, plus `offset` where a metric
+counts things: `log(cost + 1)`. Kinds that learn factors also give `factors`, the logarithm of what each row takes over its closed form.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hwsim.errors import InputError
+from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.networks.recipes import Factored, NetworkRecipe
+
+KINDS = {
+    "additive": "hwsim.surrogates.networks.factored:Additive",
+    "additive-gnn": "hwsim.surrogates.networks.messages:AdditiveGnn",
+    "gin": "hwsim.surrogates.networks.messages:Gin",
+    "gatv2": "hwsim.surrogates.networks.messages:Gatv2",
+    "transformer": "hwsim.surrogates.networks.pooled:RowTransformer",
+    "gps": "hwsim.surrogates.networks.messages:Gps",
+}
+"""`module:class` of each kind of recipe; `messages` needs torch_geometric."""
+LIMIT = 3.0
+"""Most that the logarithm of a factor may be, either way, beside calibration: a factor of twenty."""
+ROWS = 16_384
+"""Rows that are answered at once, so that memory stays small."""
+
+
+def offset(metric: str) -> float:
+    """What is added before the logarithm: 1 to counts, which may be 0; nothing to times, energies and powers."""
+    return 0.0 if metric.endswith(("_s", "_j", "_w")) else 1.0
+
+
+def kind_of(recipe: NetworkRecipe) -> str:
+    """Name of the kind of a recipe."""
+    return str(recipe.__struct_config__.tag)
+
+
+def shaped(recipe: NetworkRecipe, *, feature_names: Sequence[str], metrics: Sequence[str], readout: Sequence[str]) -> Any:
+    """An untrained network with nothing yet known of the data; its weights are drawn from torch's generator.
+
+    Raises:
+        InputError: torch or torch_geometric is not installed.
+        UnknownName: a feature of the recipe that does not exist.
+    """
+    module, _, name = KINDS[kind_of(recipe)].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise InputError(f"surrogates of kind {kind_of(recipe)!r} need {error.name}; install hwsim[surrogates]") from None
+    return found(recipe, feature_names=tuple(feature_names), metrics=tuple(metrics), readout=tuple(readout))
+
+
+def build(recipe: NetworkRecipe, graphs: Graphs, *, seed: int) -> Any:
+    """A network before training: scales of features, calibration of the closed form and range of labels are those of the training set.
+
+    Raises:
+        InputError: torch or torch_geometric is not installed.
+        UnknownName: a feature of the recipe that does not exist.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    model = shaped(recipe, feature_names=graphs.feature_names, metrics=graphs.metrics, readout=graphs.readout)
+    model.adopt(graphs)
+    return model
+
+
+def arrays(model: Any) -> dict[str, np.ndarray]:
+    """Weights and what was taken from the training set, by name."""
+    return {name: value.detach().cpu().numpy() for name, value in model.state_dict().items()}
+
+
+def restored(
+    recipe: NetworkRecipe,
+    weights: Mapping[str, np.ndarray],
+    *,
+    feature_names: Sequence[str],
+    metrics: Sequence[str],
+    readout: Sequence[str],
+) -> Any:
+    """The network whose `arrays` these are, ready to answer or to be trained further."""
+    import torch
+
+    model = shaped(recipe, feature_names=feature_names, metrics=metrics, readout=readout)
+    model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    return model.eval()
+
+
+def factors(model: Any, graphs: Graphs) -> np.ndarray:
+    """Logarithm of what each row takes over its closed form, shape `(rows, metrics)`, float64; only of kinds that learn factors."""
+    return _asked(model, graphs, model.factors)
+
+
+def logs(model: Any, graphs: Graphs) -> np.ndarray:
+    """Logarithm of each network's cost and offset as one network says it, shape `(networks, metrics)`, float64."""
+    return _asked(model, graphs, model)
+
+
+def _asked(model: Any, graphs: Graphs, ask: Any) -> np.ndarray:
+    import torch
+
+    from hwsim.surrogates.networks.batch import Batches
+
+    torch.set_num_threads(1)
+    model.eval()
+    batches = Batches(graphs, needs=model.needs)
+    with torch.inference_mode():
+        found = [ask(batches.of(part)).double().numpy() for part in parts(graphs.sizes)]
+    return np.concatenate(found)
+
+
+def parts(sizes: np.ndarray, *, rows: int = ROWS) -> list[np.ndarray]:
+    """Networks by number, cut into runs of about `rows` rows."""
+    cut = np.flatnonzero(np.diff(np.cumsum(sizes) // rows)) + 1
+    return np.split(np.arange(len(sizes)), cut)
+
+
+def answers(members: Sequence[Any], graphs: Graphs) -> tuple[np.ndarray, np.ndarray]:
+    """(costs, spread of the members' logarithms), shape `(networks, metrics)` each.
+
+    Factors are averaged row by row, pooled costs network by network. Factors never take a row below its physics, nothing a network below
+    what its host allows.
+    """
+    add = np.array([offset(name) for name in graphs.metrics])
+    if isinstance(members[0].recipe, Factored):
+        rows = [factors(member, graphs) for member in members]
+        spread = np.std([np.log(with_factors(members[0].recipe, graphs, g) + add) for g in rows], axis=0) if len(rows) > 1 else 0.0
+        found = with_factors(members[0].recipe, graphs, np.mean(rows, axis=0))
+    else:
+        said = [logs(member, graphs) for member in members]
+        found, spread = np.exp(np.mean(said, axis=0)) - add, np.std(said, axis=0)
+    return np.maximum(found, graphs.least), np.broadcast_to(spread, found.shape)
+
+
+def with_factors(recipe: Factored, graphs: Graphs, rows: np.ndarray) -> np.ndarray:
+    """Costs of networks, shape `(networks, metrics)`, whose rows take `exp(rows)` times their closed form."""
+    grain = recipe.grain * np.array([offset(name) for name in graphs.metrics])
+    return graphs.total(np.maximum((graphs.cost + grain) * np.exp(rows), graphs.floor))
+
+
+def predicted(members: Any, graphs: Graphs) -> np.ndarray:
+    """Costs in the metrics' units, shape `(networks, metrics)`, of one network or of several together."""
+    return answers(members if isinstance(members, Sequence) else (members,), graphs)[0]
