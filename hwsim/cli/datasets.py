@@ -179,7 +179,7 @@ def survey(names: tuple[str, ...], path: Path | None, bounds: bool, as_json: boo
 
     found = surveys.survey(names, bounds=bounds, tell=tell)
     if path is not None:
-        output.write_text(path, surveys.markdown(found, [] if names else surveys.unread()))
+        output.write(path, surveys.markdown(found, [] if names else surveys.unread()))
     if as_json:
         return output.show_json([msgspec.to_builtins(s) for s in found])
     if path is None:
