@@ -13,9 +13,11 @@ from hwsim.cost import Cost, Program
 from hwsim.errors import InputError
 from hwsim.estimate import Interval
 from hwsim.surrogates.domain import Domain
+from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp, spread
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.trained import check_family, ranged, trusted
+from hwsim.surrogates.tuning import Correction
 
 
 class Additive(Protocol):
@@ -74,9 +76,8 @@ class AdditiveSurrogate:
         given: dict[str, Any] = {"device": device, "mapping": mapping}
         target = self.target()
         features = target.row_features(program, **given)
-        limit = float(self.stored.config["limit"])
-        factor, uncertain = spread(self.members, features)
-        learned = np.exp(np.clip(factor, -limit, limit))
+        factor, uncertain = self._factors(features)
+        learned = np.exp(factor if self.correction is None else factor + self.correction(features)[..., 0])
         cost = target.cost_with(program, row_factor=learned, **given)
         counts = np.concatenate([np.asarray(table.count) for table in program.tables])
         share = cost.row_latency_s * counts
@@ -88,6 +89,29 @@ class AdditiveSurrogate:
             before = np.asarray(cost.row_latency_s / learned * counts)
             extra["surrogate_distance"] = self.domain.score(features, before, np.array([0, len(features)]))[0]
         return Cost(**{**vars(cost), "extra": {**cost.extra, **extra}})
+
+    def _factors(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(logarithm of each row's factor, disagreement of the members)."""
+        limit = float(self.stored.config["limit"])
+        factor, uncertain = spread(self.members, features)
+        return np.clip(factor, -limit, limit), uncertain
+
+    @cached_property
+    def correction(self) -> Correction | None:
+        """What measurements of another device added; None where it was not tuned."""
+        return Correction.of(self.stored.weights)
+
+    @property
+    def standard(self) -> tuple[np.ndarray, np.ndarray]:
+        """(mean, scale) of the features in training; 1e6 and more of one that is not seen."""
+        return self.members[0].mean, self.members[0].scale
+
+    def log_factors(self, graphs: Graphs) -> tuple[np.ndarray, np.ndarray]:
+        """(logarithm of the factor of each row, shape `(rows, 1)`, disagreement on each network), before any tuning."""
+        factor, uncertain = self._factors(graphs.features.astype(float))
+        share = graphs.cost[:, 0] * np.exp(factor)
+        first = graphs.start[:-1]
+        return factor[:, None], np.add.reduceat(share * uncertain, first) / np.add.reduceat(share, first)
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
         """Whether a prediction lies where the surrogate was trained: kind of network, its rows, members' agreement, device, mapping."""

@@ -57,7 +57,7 @@ def _plugin(method: str) -> Any:
 
 
 def _asked(name: str, program: Program, *, device: Any, mapping: Any) -> Answer:
-    surrogate = _trained(name)
+    surrogate = trained(name)
     cost = surrogate.predict(program, device=device, mapping=mapping)
     if ranges := _ranges(surrogate, program, cost, device=device, mapping=mapping):
         return Answer(cost, PREFIX + name, ranges)
@@ -82,7 +82,12 @@ KINDS = {
 
 
 @cache
-def _trained(name: str) -> Any:
+def trained(name: str) -> Any:
+    """What answers for a surrogate on the shelf, or in a folder.
+
+    Raises:
+        UnknownName: no such surrogate, or of a kind that this version does not have.
+    """
     from hwsim.surrogates import store
 
     stored = store.read(name)

@@ -74,8 +74,11 @@ def graphs_of(
     return found.graphs
 
 
-def from_dataset(source: str, *, family: str | None = None, tell: Tell | None = None) -> Lowered:
+def from_dataset(source: str, *, family: str | None = None, columns: Any = None, tell: Tell | None = None) -> Lowered:
     """Networks of the data set of that name, folder or file; faulty rows and those that cannot be lowered are told.
+
+    Args:
+        columns: what the columns of a CSV table are (`hwsim.datasets.recipe.Columns`), where they are not named as in the schema.
 
     Raises:
         InputError: no such file, or nothing in it can be used.
@@ -86,7 +89,7 @@ def from_dataset(source: str, *, family: str | None = None, tell: Tell | None = 
     from hwsim.datasets.store import read
 
     say = tell or (lambda line: None)
-    checked = check(read(source), bounds=False)
+    checked = check(read(source, columns=columns), bounds=False)
     for line in checked.lines(most=5):
         say(line)
     if checked.bad.all():
