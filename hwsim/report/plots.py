@@ -47,9 +47,10 @@ class _Scale:
         return self.start_px + (min(max(at, self.low), self.high) - self.low) / (self.high - self.low) * (self.end_px - self.start_px)
 
     def ticks(self) -> Iterable[float]:
-        """Whole decades, or 1, 2 and 5 of each where there are few."""
+        """Whole decades, or more of each where there are few."""
         first, last = math.floor(self.low), math.ceil(self.high)
-        steps = (1.0,) if self.high - self.low > 2.2 else (1.0, 2.0, 5.0)
+        span = self.high - self.low
+        steps = (1.0,) if span > 2.2 else (1.0, 2.0, 5.0) if span > 1.0 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
         every = max(1, (last - first) // 7)
         values = [m * 10.0**k for k in range(first, last + 1, every) for m in steps]
         zero = [0.0] if self.shift and self.low <= 0 else []
@@ -92,10 +93,10 @@ def _frame(x: _Scale, y: _Scale, unit: str) -> Iterable[str]:
 def amount(value: float, unit: str) -> str:
     """A value with its unit, short.
 
-    >>> amount(0.002, "s"), amount(20000.0, "1"), amount(0.0, "1")
-    ('2 ms', '20 k', '0')
+    >>> amount(0.002, "s"), amount(15000.0, "1"), amount(0.0, "1")
+    ('2 ms', '15 k', '0')
     """
-    return "0" if value == 0 else format_si(value, "" if unit == "1" else unit, digits=1)
+    return "0" if value == 0 else format_si(value, "" if unit == "1" else unit, digits=2).replace(".0", "")
 
 
 def exact(value: float, unit: str) -> str:

@@ -262,7 +262,8 @@ def key_of(kind: str, graph: Graph, device: Any, mapping: Any) -> str:
     """A short text of what was measured: architecture, batch, device and mapping; surrogates keep those of their training."""
     import hashlib
 
-    said = f"{kind}|{graph.attrs.get('batch')}|{getattr(device, 'name', '')}|{mapping!r}"
+    chosen = [(f.name, getattr(mapping, f.name)) for f in fields(mapping) if getattr(mapping, f.name) != f.default]
+    said = f"{kind}|{graph.attrs.get('batch')}|{getattr(device, 'name', '')}|{chosen}"
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
