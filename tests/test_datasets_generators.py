@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -79,15 +80,16 @@ def test_a_network_is_timed(tmp_path: Path):
     assert set(found) <= set(torch_runs.COLUMNS)
     assert float(found["latency_p10_s"]) <= float(found["latency_s"]) <= float(found["latency_p90_s"])
     assert found["protocol.repeats"] == 2 and found["protocol.threads"] == 1 and found["device"] == "cpu"
-    blocks = 2 * 5 * (64 * 64 * 12) * 2 + 2 * 2 * 5 * 5 * 64 * 2
-    assert found["flop"] == pytest.approx(blocks, rel=0.35)
+    tokens, block, patches, head = 2 * (4 + 1), 12 * 64 * 64, 2 * 4 * 3 * 16 * 16 * 64, 2 * 64 * 1000
+    assert found["flop"] == pytest.approx(2 * (tokens * block + patches + head), rel=0.02)
 
 
 def test_what_cannot_be_run_says_why():
     pytest.importorskip("hwsim.frontends.torch.timm_models").import_timm()
-    wrong = Run("timm:swin_tiny_patch4_window7_224?img_size=37", "swin", 1, "fp32", 1, "nchw")
-    with pytest.raises(measure.RunFailed):
-        measure.row(wrong)
+    with pytest.raises(measure.RunFailed, match="unexpected keyword argument 'heads'"):
+        measure.row(replace(TINY, graph="timm:resnet18?img_size=32&heads=3"))
+    with pytest.raises(measure.RunFailed, match="[Uu]nknown model"):
+        measure.row(replace(TINY, graph="timm:resnet17?img_size=32"))
 
 
 def test_the_commands_refuse_what_they_cannot_do(tmp_path: Path):

@@ -103,7 +103,7 @@ def layer_costs(found: Networks, *, alone: bool = False) -> np.ndarray:
 
 
 def dropped_bits(found: Networks) -> np.ndarray:
-    """Registers of outputs that no layer reads, shape `(L,)`: bits below and above the slice that is handed on; a sign that is 0 is none."""
+    """Registers of outputs that no layer reads, shape `(L,)`: bits beside the slice that is handed on; a sign that is 0 is none."""
     c = found.columns
     width = np.minimum(np.where(c.constant > 0, c.input_bits + c.sum_bits + 1, c.acc_bits), c.acc_bits)
     kept = np.minimum(found.handed_bits - c.relu * found.packed_high, width - c.relu)
