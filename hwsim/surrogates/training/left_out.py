@@ -10,7 +10,8 @@ import numpy as np
 from hwsim.accuracy import LEVEL, conformal_ratios
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp
-from hwsim.surrogates.training.additive import AdditiveRecipe, predicted, train
+from hwsim.surrogates.networks.recipes import AdditiveRecipe
+from hwsim.surrogates.training.additive import predicted, train
 
 
 def folds(names: np.ndarray, *, count: int, seed: int = 0) -> np.ndarray:

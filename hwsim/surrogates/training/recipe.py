@@ -11,7 +11,7 @@ from hwsim import yaml12
 from hwsim.datasets.recipe import RECIPE
 from hwsim.datasets.store import folders
 from hwsim.errors import InputError, UnknownName
-from hwsim.surrogates.training.additive import AdditiveRecipe
+from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork
 from hwsim.surrogates.training.residual import ResidualRecipe
 from hwsim.surrogates.training.tabular import TreesRecipe
 
@@ -57,8 +57,10 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     seeds: tuple[int, ...] = (0, 1, 2)
     groups: tuple[str, ...] = ("device",)
     """Labels whose combinations have error tables and ranges of their own."""
-    model: AdditiveRecipe | TreesRecipe | ResidualRecipe = AdditiveRecipe()
+    model: AnyNetwork | TreesRecipe | ResidualRecipe = AdditiveRecipe()
     """Of the kind that `kind` names, `additive` where it is not given."""
+    metrics: tuple[str, ...] = ()
+    """Which of the training set's metrics are learned; empty: all of them."""
     auto: _Positive | None = None
     """Rank among the surrogates that `--method auto` may take; None: it takes it not."""
 

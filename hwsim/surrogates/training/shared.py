@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import tempfile
@@ -84,7 +85,8 @@ def _work(
             file.write(f"{line}\n")
 
     shown = {"folder": folder, "tensorboard": tensorboard, "tell": tell, "rank": rank, "devices": devices}
-    trained = Run(model, graphs, recipe, seed, validation, **shown).finish(resume=resume)
+    own = copy.deepcopy(model)  # what was sent is memory that all processes share
+    trained = Run(own, graphs, recipe, seed, validation, **shown).finish(resume=resume)
     if rank == 0:
         plain = json.dumps({"history": trained.history, "best_epoch": trained.best_epoch})
         weights = {name: value.clone().contiguous() for name, value in trained.model.state_dict().items()}
