@@ -178,6 +178,14 @@ SUITES = {
             text="hwsim.targets.optical.published:charged_text",
         ),
         Suite(
+            "surrogate-fpga-depth",
+            "hwsim.surrogates.training.depth_suite:validation_rows",
+            "",
+            "how surrogates of circuits that were trained on one and two dense layers answer for three to twenty",
+            columns=(),
+            text="hwsim.surrogates.training.depth_suite:text",
+        ),
+        Suite(
             "surrogate-few-shot",
             "hwsim.surrogates.training.few_shot:validation_rows",
             "s",
