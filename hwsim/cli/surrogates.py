@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hwsim.cli import output
+from hwsim.errors import InputError
 
 
 @click.group()
@@ -108,3 +109,39 @@ def evaluate(name: str, data: str | None, by: tuple[str, ...], rows: int | None,
 
     output.show(listing(HEADS, score_rows(tables), right=tuple(range(1, len(HEADS)))), "", NOTE)
     return None
+
+
+@surrogates.command("export")
+@click.argument("name")
+@click.option(
+    "--onnx", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE", help="Write this ONNX file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print inputs, outputs and metadata as JSON.")
+def export(name: str, path: Path, as_json: bool) -> None:
+    """Write what was learned as an ONNX model, for other programs.
+
+    The model maps features of rows (`Target.row_features`) to the logarithm of their factor; names of the features and what the answer
+    means stand in its metadata. Its answers are ours to 1e-5. Sums over rows, physical bounds and ranges stay with hwsim.
+
+    \b
+    Examples:
+      hwsim surrogates export gpu-networks --onnx gpu-networks.onnx
+    """
+    from hwsim.surrogates.onnx_export import export as make
+
+    model = make(name)
+    try:
+        path.write_bytes(model.SerializeToString())
+    except OSError as error:
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+    told = {
+        "inputs": {i.name: i.type.tensor_type.shape.dim[1].dim_value for i in model.graph.input},
+        "outputs": [o.name for o in model.graph.output],
+        "metadata": {p.key: p.value for p in model.metadata_props},
+    }
+    if as_json:
+        output.show_json(told)
+    else:
+        columns = ", ".join(f"{given} ({count} columns)" for given, count in told["inputs"].items())
+        output.show(f"Inputs: {columns}", f"Outputs: {', '.join(told['outputs'])}", f"Answer: {told['metadata']['hwsim.answer']}")
+    click.echo(f"wrote {path}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from hwsim import plugins
@@ -61,8 +61,10 @@ def _asked(name: str, program: Program, *, device: Any, mapping: Any) -> Answer:
     cost = surrogate.predict(program, device=device, mapping=mapping)
     if ranges := _ranges(surrogate, program, cost, device=device, mapping=mapping):
         return Answer(cost, PREFIX + name, ranges)
-    words = f"{PREFIX}{name} was not trained on anything like this (device, mapping, kernels, or its members disagree)"
-    return Answer(cost, PREFIX + name, warnings=(words,))
+    words = (
+        getattr(surrogate, "unranged", "") or "was not trained on anything like this (device, mapping, kernels, or its members disagree)"
+    )
+    return Answer(cost, PREFIX + name, warnings=(f"{PREFIX}{name} {words}",))
 
 
 def _ranges(surrogate: Any, program: Program, cost: Cost, **given: Any) -> Mapping[str, Interval]:
@@ -81,13 +83,19 @@ KINDS = {
 """`kind` of a stored surrogate to the class that answers for it."""
 
 
-@cache
 def trained(name: str) -> Any:
     """What answers for a surrogate on the shelf, or in a folder.
 
     Raises:
         UnknownName: no such surrogate, or of a kind that this version does not have.
     """
+    from hwsim.surrogates import store
+
+    return _trained(name, store.stamp(store.folder(name)))
+
+
+@lru_cache(maxsize=8)
+def _trained(name: str, _stamp: tuple[str, int]) -> Any:
     from hwsim.surrogates import store
 
     stored = store.read(name)

@@ -107,6 +107,13 @@ class ResidualSurrogate:
                 found[range_name(metric)] = self._range(metric, cost, entry)
         return found
 
+    @property
+    def unranged(self) -> str:
+        """Why it never gives a range; empty where it may."""
+        if any(table["intervals"]["all"]["low_ratio"] is not None for table in self.stored.metrics["metrics"].values()):
+            return ""
+        return f"was trained on {self.stored.metrics['networks']} network(s), too few for a range; 9 or more give one"
+
     def _range(self, metric: str, cost: Cost, entry: Mapping[str, Any]) -> Interval:
         value, o = value_of(cost, metric), offset(metric)
         seconds = float(cost.latency_s) / max(value, 1e-300) if metric == "cycles" else 1.0

@@ -52,15 +52,24 @@ def folder(name: str) -> Path:
     raise UnknownName("surrogate", name, names())
 
 
-@lru_cache(maxsize=8)
 def read(name: str) -> Stored:
-    """A surrogate by name or path of its folder.
+    """A surrogate by name or path of its folder; files that have not changed are read once.
 
     Raises:
         UnknownName: there is none.
         InputError: a file is missing, broken or of another version.
     """
     where = folder(name)
+    return _read(where, stamp(where))
+
+
+def stamp(where: Path) -> tuple[str, int]:
+    """Place of a folder and when it was written."""
+    return str(where.resolve()), (where / "config.yaml").stat().st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _read(where: Path, _stamp: tuple[str, int]) -> Stored:
     config = yaml12.load(where / "config.yaml")
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         found = config.get("schema") if isinstance(config, dict) else type(config).__name__
@@ -100,7 +109,7 @@ def write(stored: Stored, *, where: Path | None = None) -> Path:
     (target / "config.yaml").write_text(f"# Written by `hwsim train`; do not edit.\n{text}", encoding="utf-8")
     (target / "metrics.json").write_text(json.dumps(stored.metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     (target / "card.md").write_text(stored.card, encoding="utf-8")
-    read.cache_clear()
+    _read.cache_clear()
     return target
 
 
