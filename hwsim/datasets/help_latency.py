@@ -20,8 +20,8 @@ from hwsim.zoo.nas_bench import BLOCK_OPS, CELL_OPS, Place, block, block_ops, ce
 BROKEN_S = 2e-5
 """Measurements below are broken (networks whose cells come to nothing on a phone)."""
 ESTIMATED = ("eyeriss", "fpga")
-POSITION_RELEVANCE = 0.03
-"""Of an operation at one position, beside sums over the network."""
+EDGE_RELEVANCE, PLACE_RELEVANCE = 0.03, 0.01
+"""Of an operation at one position of a cell or a network, beside sums over it."""
 _PHONES = ("samsung_a50", "pixel3", "essential_ph_1", "samsung_s7")
 
 
@@ -72,6 +72,8 @@ class Measured:
     """Of the features, for `FewShot.fit`."""
     macs: np.ndarray
     """Multiply-adds of what an architecture chooses, shape `(architectures,)`."""
+    ideal: np.ndarray
+    """Costs on devices where one thing alone takes time, from counts alone, shape `(devices, architectures)`."""
     latency_s: Mapping[str, np.ndarray]
     """By device, shape `(architectures,)`, not a number where the measurement is broken."""
 
@@ -93,7 +95,8 @@ def read(space: str) -> Measured:
     columns = {d: np.array([float(row[f"{d}_ms"]) for row in rows]) * 1e-3 for d in devices}
     kept = {d: np.where(values < BROKEN_S, np.nan, values) for d, values in columns.items()}
     features, relevance, macs = FEATURES[space](names)
-    return Measured(names, features, relevance, macs, kept)
+    ideal = IDEAL[space](names) if space in IDEAL else np.zeros((0, len(names)))
+    return Measured(names, features, relevance, macs, ideal, kept)
 
 
 def cell_features(cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,7 +107,22 @@ def cell_features(cells: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndar
     ops = [cell_ops(text) for text in cells]
     chosen = np.array([[[op == name for name in CELL_OPS[1:]] for op in cell] for cell in ops], dtype=float)
     used = chosen * np.array([used_edges(cell) for cell in ops], dtype=float)[:, :, None]
-    return *_with_positions([chosen.sum(axis=1), used.sum(axis=1)], [chosen, used]), chosen.sum(axis=1) @ [0.0, 1.0, 9.0, 0.0]
+    positions = [chosen, used]
+    return *_with_positions([chosen.sum(axis=1), used.sum(axis=1)], positions, EDGE_RELEVANCE), chosen.sum(axis=1) @ [0.0, 1.0, 9.0, 0.0]
+
+
+def block_ideal(networks: Sequence[str]) -> np.ndarray:
+    """Costs of FBNet networks where dense or depthwise products, elements moved, weights or blocks alone take time, `(5, networks)`."""
+    index, work = _blocks(networks)
+    blocks = np.sum(index != BLOCK_OPS.index("skip"), axis=1)
+    return np.stack([*work.sum(axis=1).T, blocks + 1.0])
+
+
+def _blocks(networks: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(number of the operation at each place, its work), shapes `(networks, places)` and `(networks, places, 4)`."""
+    index = np.array([[BLOCK_OPS.index(op) for op in block_ops(text)] for text in networks])
+    table = np.array([[_work(op, place) for op in BLOCK_OPS] for place in places()])
+    return index, table[np.arange(len(table)), index]
 
 
 def block_features(networks: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,26 +131,25 @@ def block_features(networks: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.
     Counts of each operation; closed-form work (dense and depthwise multiply-adds, elements moved, weights) over the network and by
     size of the image; operations by position.
     """
-    index = np.array([[BLOCK_OPS.index(op) for op in block_ops(text)] for text in networks])
+    index, work = _blocks(networks)
     chosen = (index[:, :, None] == np.arange(len(BLOCK_OPS) - 1)).astype(float)
-    spots = places()
-    table = np.array([[_work(op, place) for op in BLOCK_OPS] for place in spots])
-    work = table[np.arange(len(spots)), index]
-    sizes = np.array([place.size for place in spots])
+    sizes = np.array([place.size for place in places()])
     by_size = [work[:, sizes == size].sum(axis=1) for size in np.unique(sizes)]
     total = work.sum(axis=1)
-    return *_with_positions([chosen.sum(axis=1), total, *by_size], [chosen]), total[:, 0] + total[:, 1]
+    return *_with_positions([chosen.sum(axis=1), total, *by_size], [chosen], PLACE_RELEVANCE), total[:, 0] + total[:, 1]
 
 
 FEATURES = {"nasbench201": cell_features, "fbnet": block_features}
 """By search space."""
+IDEAL = {"fbnet": block_ideal}
+"""Where counts say more than the features do: those of cells are counts already."""
 
 
-def _with_positions(sums: Sequence[np.ndarray], positions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _with_positions(sums: Sequence[np.ndarray], positions: Sequence[np.ndarray], relevance: float) -> tuple[np.ndarray, np.ndarray]:
     flat = [p.reshape(len(p), -1) for p in positions]
     features = np.concatenate([*sums, *flat], axis=1)
     shared = sum(s.shape[1] for s in sums)
-    return features, np.where(np.arange(features.shape[1]) < shared, 1.0, POSITION_RELEVANCE)
+    return features, np.where(np.arange(features.shape[1]) < shared, 1.0, relevance)
 
 
 def _work(op: str, place: Place) -> tuple[float, float, float, float]:

@@ -184,6 +184,7 @@ def tuned(
     *,
     groups: Sequence[str],
     relevance: np.ndarray | float = 1.0,
+    ideal: Sequence[np.ndarray] = (),
     samples: int = 10,
     draws: int = 4,
     seed: int = 0,
@@ -197,6 +198,7 @@ def tuned(
         costs: one array of shape `(rows,)` for each device, not a number where a row was not measured.
         groups: of each device; devices of a group are left out together.
         relevance: of the features, as in `FewShot.fit`.
+        ideal: costs on devices that nobody has to measure (one thing alone takes time there), shape `(rows,)` each; never left out.
         samples: measurements of a device that is left out.
         draws: of such samples for each device.
         seed: of the draws.
@@ -204,11 +206,11 @@ def tuned(
     Raises:
         InputError: as `FewShot.fit`.
     """
-    trials = list(_trials(features, costs, groups=groups, relevance=relevance, samples=samples, draws=draws, seed=seed))
+    trials = list(_trials(features, costs, groups=groups, relevance=relevance, ideal=ideal, samples=samples, draws=draws, seed=seed))
     choices = [Shrinkage(*pair) for pair in product(COMMON, OWN)]
     best = min(choices, key=lambda choice: float(np.mean([trial.error(choice) for trial in trials])))
     reach = float(np.quantile(np.concatenate([trial.distances(best) for trial in trials]), LEVEL))
-    return replace(FewShot.fit(features, costs, relevance=relevance), shrinkage=best, reach=reach)
+    return replace(FewShot.fit(features, [*costs, *ideal], relevance=relevance), shrinkage=best, reach=reach)
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,7 @@ def _trials(
     *,
     groups: Sequence[str],
     relevance: np.ndarray | float,
+    ideal: Sequence[np.ndarray],
     samples: int,
     draws: int,
     seed: int,
@@ -247,7 +250,7 @@ def _trials(
     draw = np.random.default_rng(seed)
     for group in sorted(set(groups)):
         rest = [y[:split] for y, name in zip(costs, groups, strict=True) if name != group]
-        others = FewShot.fit(features[:split], rest, relevance=relevance)
+        others = FewShot.fit(features[:split], [*rest, *(y[:split] for y in ideal)], relevance=relevance)
         for y in (y for y, name in zip(costs, groups, strict=True) if name == group):
             pool, judged = np.flatnonzero(np.isfinite(y[:split])), test[np.isfinite(y[test])]
             for _ in range(draws):

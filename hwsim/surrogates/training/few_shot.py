@@ -44,8 +44,8 @@ def model(space: str) -> FewShot:
     """Learned from HELP's training devices and their architectures alone."""
     data, split = read(space), SPACES[space]
     costs = [data.latency_s[d][: split.pool] for d in split.known]
-    groups = [d.partition("_")[0] for d in split.known]
-    return tuned(data.features[: split.pool], costs, groups=groups, relevance=data.relevance, samples=SAMPLES, draws=8)
+    groups, ideal = [d.partition("_")[0] for d in split.known], list(data.ideal[:, : split.pool])
+    return tuned(data.features[: split.pool], costs, groups=groups, relevance=data.relevance, ideal=ideal, samples=SAMPLES, draws=8)
 
 
 def judge(
