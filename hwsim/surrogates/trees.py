@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 LEAF = 255
-"""In place of a feature: the node answers with its value."""
+"""In place of a feature: the node answers with its value. Trees over more features have the greatest number of their type there."""
 CHUNK = 2048
 """Rows that are answered at once, so that memory stays small."""
 
@@ -23,7 +23,7 @@ class Trees:
     """A sum of trees; every row is answered for itself, bit for bit, whatever is asked beside it."""
 
     feature: np.ndarray
-    """Feature that a node asks for, or `LEAF`, shape `(nodes,)`, uint8."""
+    """Feature that a node asks for, or `LEAF`, shape `(nodes,)`, uint8 (uint16 from 255 features on)."""
     value: np.ndarray
     """Greatest value that goes left, or the answer of a leaf, shape `(nodes,)`, float32."""
     child: np.ndarray
@@ -50,9 +50,10 @@ class Trees:
     def _answers(self, rows: np.ndarray) -> np.ndarray:
         node = np.broadcast_to(self.root.astype(np.int64), (len(rows), len(self.root)))
         which = np.arange(len(rows))[:, None]
+        leaf = np.iinfo(self.feature.dtype).max
         while True:
             feature = self.feature[node]
-            inner = feature != LEAF
+            inner = feature != leaf
             if not inner.any():
                 break
             right = rows[which, np.where(inner, feature, 0)] > self.value[node]
@@ -106,3 +107,32 @@ def _down(threshold: np.ndarray) -> np.ndarray:
     """The greatest float32 number that is not above each threshold."""
     near = threshold.astype(np.float32)
     return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
+
+
+def exported_forest(model: Any) -> Trees:
+    """The trees of a fitted `ExtraTreesRegressor` (or another forest of scikit-learn) with one output, whose answers are averaged."""
+    count = len(model.estimators_)
+    parts = [_forest_tree(one.tree_) for one in model.estimators_]
+    sizes = [len(part[0]) for part in parts]
+    feature, value, child = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    leaf = feature < 0
+    kind: Any = np.uint8 if model.n_features_in_ < LEAF else np.uint16
+    coded = np.where(leaf, np.iinfo(kind).max, feature).astype(kind)
+    numbers = np.where(leaf, value / count, _down(value)).astype(np.float32)
+    root = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32)
+    return Trees(coded, numbers, child, root, np.zeros(1, dtype=np.float32))
+
+
+def _forest_tree(tree: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(feature or a negative number, threshold or value, place of the left child) of one tree, breadth first."""
+    order, at = [0], 0
+    child = np.zeros(tree.node_count, dtype=np.uint16)
+    left, right = tree.children_left.tolist(), tree.children_right.tolist()
+    while at < len(order):
+        node = order[at]
+        if left[node] >= 0:
+            child[at] = len(order)
+            order += [left[node], right[node]]
+        at += 1
+    leaf = tree.children_left[order] < 0
+    return tree.feature[order], np.where(leaf, tree.value[order, 0, 0], tree.threshold[order]), child
