@@ -154,6 +154,6 @@ def microcontrollers(tell: Tell) -> dict[str, Any]:
     return joined([pandas().DataFrame({
         "graph": "mlperf_tiny:" + found.task, "device": found.system, "group": found.task, "protocol.tool": "MLPerf Tiny",
         "protocol.version": "1.1", "protocol.batch": 1, "protocol.division": found.division, "protocol.submitter": found.submitter,
-        "latency_s": 1.0 / scaled(found.perf_inf_per_s).astype(float), "energy_j": scaled(found.energy_uJ_per_inf, 1e-6),
+        "latency_s": scaled(found.perf_inf_per_s, inverse=True), "energy_j": scaled(found.energy_uJ_per_inf, 1e-6),
         "power_w": scaled(found.power_uW, 1e-6), "energy_mode_hz": scaled(found.energy_mode_inf_per_s),
     })])  # fmt: skip

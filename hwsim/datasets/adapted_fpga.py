@@ -10,6 +10,8 @@ from typing import Any
 from hwsim.datasets.hls_cnn_designs import continuous_integration, kebl, tutorial
 from hwsim.datasets.hls_designs import Design, _config, argykokk, dense1, dense2, routed
 from hwsim.datasets.hls_reports.row import Row
+from hwsim.datasets.sources import BROKEN, SUSPECT
+from hwsim.errors import HwsimError
 
 Tell = Callable[[str], None]
 PARTS = {"dense1": "xcu250", "dense2": "xcu250", "kebl": "xcvu9p", "tutorial": "xcu250", "ci": "xcu250", "routed": "xcvu13p"}
@@ -121,7 +123,8 @@ def _report(row: Row, models: Mapping[str, str]) -> dict[str, Any]:
 def wa_hls4ml(files: Iterable[Path], *, tell: Tell = lambda line: None) -> dict[str, Any]:
     """Records of the benchmark, one row a report: after logic synthesis, and of C synthesis.
 
-    The report after synthesis counts BRAM in tiles of 36 Kb, that of C synthesis in blocks of 18 Kb; rows have blocks of 18 Kb.
+    A record that cannot be read is a row without a label and with the reason, which the check keeps apart. The report after synthesis
+    counts BRAM in tiles of 36 Kb, that of C synthesis in blocks of 18 Kb; rows have blocks of 18 Kb.
 
     Raises:
         InputError: a file is not of records.
@@ -131,10 +134,19 @@ def wa_hls4ml(files: Iterable[Path], *, tell: Tell = lambda line: None) -> dict[
     found: list[dict[str, Any]] = []
     for path in files:
         for number, record in enumerate(records(path)):
-            found += _record(record, path, number)
+            try:
+                found += _record(record, path, number)
+            except (HwsimError, *BROKEN) as error:
+                found.append(_unreadable(path, number, error))
             if number % 10_000 == 9_999:
                 tell(f"{path.name}: {number + 1:,} records")
     return columns(found)
+
+
+def _unreadable(path: Path, number: int, error: Exception) -> dict[str, Any]:
+    """A record whose values are not what they should be, as a row that the check keeps apart."""
+    shared = {"graph": f"{path.name}#{number}", "device": "unknown", "group": f"{path.name}#{number}", "protocol.tool": "unknown"}
+    return {**shared, "protocol.stage": "none", "lut": None, SUSPECT: f"record {number + 1} cannot be read: {str(error)[:160]}"}
 
 
 def _record(record: Mapping[str, Any], path: Path, number: int) -> list[dict[str, Any]]:

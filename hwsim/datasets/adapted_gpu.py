@@ -30,7 +30,7 @@ _STATED = ("framework", "version", "device", "op_name", "kernel_source", "latenc
 
 def networks(tell: Tell) -> dict[str, Any]:
     """Named networks of timm, seconds a batch."""
-    found = timm_infer.runs()
+    found = timm_infer.runs(whole=True)
     tell(f"timm: {len(found):,} runs")
     return {
         "graph": ("timm:" + found.model).to_numpy(),
@@ -45,7 +45,7 @@ def networks(tell: Tell) -> dict[str, Any]:
         "protocol.build": found.protocol.to_numpy(),
         "protocol.batch": found.batch.to_numpy(),
         "flop": (2e9 * found.infer_gmacs * found.batch).to_numpy(),
-        "latency_s": found.measured_s.to_numpy(),
+        "latency_s": arrow().array(found.measured_s.to_numpy(), from_pandas=True),
     }
 
 

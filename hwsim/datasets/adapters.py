@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 import msgspec
 
+from hwsim.datasets import download
 from hwsim.datasets.check import Checked, check
 from hwsim.datasets.hls_reports.row import Row
 from hwsim.datasets.locate import data_path
 from hwsim.datasets.recipe import APART, CARD, RECIPE, ROWS, Columns, Recipe, Source, read_recipe
+from hwsim.datasets.sources import BROKEN
 from hwsim.datasets.store import Dataset, dataset, folders, with_splits
 from hwsim.errors import DataMissing, InputError, UnknownName
 
@@ -36,6 +39,7 @@ ADAPTERS = {
     "transformer-guides": "hwsim.datasets.adapted_guides:guides",
     "power-limits": "hwsim.datasets.adapted_power:power_limits",
     "training-epochs": "hwsim.datasets.adapted_power:training_epochs",
+    "qualcomm-ai-hub": "hwsim.datasets.ai_hub:networks",
     "search-spaces": "hwsim.datasets.adapted_edge:search_spaces",
     "translation-transformers": "hwsim.datasets.adapted_edge:translation",
     "spiking-energies": "hwsim.datasets.adapted_edge:spiking_energies",
@@ -72,8 +76,10 @@ def source_files(recipe: Recipe) -> list[Path]:
     """Files that a recipe reads.
 
     Raises:
-        DataMissing: one is not there.
+        DataMissing: one is not there, or has not been fetched.
     """
+    if recipe.source.url:
+        return [download.cached(recipe.name, recipe.source.url, recipe.source.sha256)]
     found: list[Path] = []
     for pattern in recipe.source.files:
         head, star, _ = pattern.partition("*")
@@ -108,19 +114,37 @@ def rows_of(recipe: Recipe, *, tell: Tell = lambda line: None) -> Dataset:
         from hwsim.datasets import mapped
 
         columns, unread = mapped.read_csv(files[0], recipe.columns)
+    elif recipe.adapter == "wa-hls4ml":
+        columns, unread = _records(files, tell), {}
     elif recipe.adapter in ADAPTERS:
-        module, _, name = ADAPTERS[recipe.adapter].partition(":")
-        columns, unread = getattr(importlib.import_module(module), name)(tell), {}
+        columns, unread = _adapted(recipe.adapter, files, tell), {}
     else:
         raise UnknownName(f"adapter of {recipe.name}:", str(recipe.adapter), [*ADAPTERS, "csv"])
     split = with_splits(columns, recipe.splits) if recipe.splits else columns
     return dataset(split, name=recipe.name, where=recipe.name, recipe=recipe, unread=unread)
 
 
-def build(name: str, out: Path, *, bounds: bool = True, tell: Tell = lambda line: None) -> Checked:
+def _adapted(adapter: str, files: Sequence[Path], tell: Tell) -> Mapping[str, Any]:
+    module, _, name = ADAPTERS[adapter].partition(":")
+    read: Adapter = getattr(importlib.import_module(module), name)
+    try:
+        return read(tell)
+    except (*BROKEN, zlib.error) as error:
+        where = ", ".join(str(path) for path in files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+        raise InputError(
+            f"{adapter}: its source is not as expected ({type(error).__name__}: {str(error)[:160]}); files: {where}"
+        ) from error
+
+
+def build(name: str, out: Path, *, bounds: bool = True, fetch: bool = False, tell: Tell = lambda line: None) -> Checked:
     """Build a measured set of the shelf into a folder: sound rows, rows kept apart, recipe and card.
 
+    Args:
+        bounds: compare times with the physical bound.
+        fetch: download the source first, where the recipe has its address.
+
     Raises:
+        InputError: nothing to download, or not what the recipe expects.
         DataMissing: the measurements are not there.
         UnknownName: no such set.
     """
@@ -128,6 +152,10 @@ def build(name: str, out: Path, *, bounds: bool = True, tell: Tell = lambda line
     if name not in known:
         raise UnknownName("measured data set", name, known)
     recipe = known[name]
+    if fetch and not recipe.source.url:
+        raise InputError(f"{name}: its recipe has no address (`source: url:`); it is built from files under the data folder")
+    if fetch:
+        download.fetched(recipe.source.url, recipe.source.sha256, tell=tell)
     found = digest(source_files(recipe))
     if recipe.source.sha256 and found != recipe.source.sha256:
         tell(
@@ -159,11 +187,7 @@ def build_records(files: Sequence[Path], out: Path, *, tell: Tell = lambda line:
     Raises:
         InputError: a file is not of records.
     """
-    from hwsim.datasets.adapted_fpga import wa_hls4ml
-
-    made = wa_hls4ml(files, tell=tell)
-    if not made:
-        raise InputError(f"no record in {', '.join(map(str, files))}; expected wa-hls4ml records, .jsonl with one a line")
+    made = _records(files, tell)
     source = Source(text=", ".join(path.name for path in files), sha256=digest(files))
     recipe = Recipe(
         out.name,
@@ -175,6 +199,15 @@ def build_records(files: Sequence[Path], out: Path, *, tell: Tell = lambda line:
         made={"folders": sorted({str(path.resolve().parent) for path in files})},
     )
     return write(check(dataset(made, name=recipe.name, recipe=recipe), tell=tell), out)
+
+
+def _records(files: Sequence[Path], tell: Tell) -> dict[str, Any]:
+    from hwsim.datasets.adapted_fpga import wa_hls4ml
+
+    made = wa_hls4ml(files, tell=tell)
+    if not made:
+        raise InputError(f"no record in {', '.join(map(str, files))}; expected wa-hls4ml records, .jsonl with one a line")
+    return made
 
 
 def build_reports(folder: Path, rows: Sequence[Row], out: Path, *, tell: Tell = lambda line: None) -> Checked:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -51,15 +52,17 @@ def _values(columns: Columns) -> dict[str, Value]:
 def _cells(path: Path) -> dict[str, np.ndarray]:
     """All cells as texts, by column."""
     import csv
+    import gzip
+    import zlib
 
     from pyarrow import csv as tables
 
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file), [])
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(cast("Iterable[str]", file)), [])
         options = tables.ConvertOptions(column_types=dict.fromkeys(names, arrow().string()), strings_can_be_null=False, null_values=[])
         table = tables.read_csv(str(path), convert_options=options, read_options=tables.ReadOptions(use_threads=False))
-    except (arrow().ArrowInvalid, UnicodeDecodeError, OSError, csv.Error) as error:
+    except (arrow().ArrowInvalid, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error) as error:
         raise InputError(f"{path}: not a CSV table ({str(error)[:120]})") from None
     check_names(table.column_names, where=str(path))
     if not table.num_rows:

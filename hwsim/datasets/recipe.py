@@ -15,6 +15,9 @@ from hwsim.units import parse
 ROWS, APART, RECIPE, CARD = "rows.parquet", "apart.parquet", "recipe.yaml", "card.md"
 """Files of a data set; `apart` holds the rows that the check refused, with the reason."""
 
+FILE_ADAPTERS = ("csv", "wa-hls4ml")
+"""Adapters that read any file of their kind, so that its address may stand in a recipe."""
+
 _Frac = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -66,7 +69,9 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defau
     files: tuple[str, ...] = ()
     """Under the data folder (`HWSIM_DATA`), with `*`."""
     sha256: str = ""
-    """Of those files, in the order of their names."""
+    """Of those files, in the order of their names; or of the file at `url`."""
+    url: str = ""
+    """Public address of the one file instead; fetched on request only."""
 
 
 class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -101,9 +106,18 @@ def read_recipe(path: str | Path) -> Recipe:
         raise InputError(f"{path}: expected either `adapter:` (who reads the source) or `generator:` (the command that makes the rows)")
     if found.columns is not None:
         check_units(found.columns, where=str(path))
-    if found.adapter == "csv" and (found.columns is None or len(found.source.files) != 1):
-        raise InputError(f"{path}: the adapter 'csv' needs `columns:` and one file in `source: files:`")
+    if found.adapter == "csv" and (found.columns is None or len(found.source.files) + bool(found.source.url) != 1):
+        raise InputError(f"{path}: the adapter 'csv' needs `columns:` and one file in `source: files:` or `source: url:`")
+    if found.source.url:
+        _check_address(found, where=str(path))
     return found
+
+
+def _check_address(recipe: Recipe, *, where: str) -> None:
+    if recipe.source.files or not recipe.source.sha256:
+        raise InputError(f"{where}: `source: url:` needs `sha256:`, and no `files:` beside it")
+    if recipe.adapter not in FILE_ADAPTERS:
+        raise InputError(f"{where}: `source: url:` with the adapter {recipe.adapter!r}; expected one of {', '.join(FILE_ADAPTERS)}")
 
 
 def read_columns(path: str | Path) -> Columns:

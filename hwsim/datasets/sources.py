@@ -54,9 +54,11 @@ def files(folder: str, pattern: str) -> list[str]:
     return sorted(path.name for path in data_path(*folder.split("/")).glob(pattern))
 
 
-def scaled(values: Any, scale: float = 1.0) -> np.ndarray:
-    """Numbers times `scale`, shape `(rows,)`: null where a cell is empty, not a number where it holds something else."""
-    numbers = pandas().to_numeric(values, errors="coerce").to_numpy(dtype=float) * scale
+def scaled(values: Any, scale: float = 1.0, *, inverse: bool = False) -> np.ndarray:
+    """Numbers times `scale`, or `scale` over them; shape `(rows,)`: null where a cell is empty, NaN where it holds something else."""
+    numbers = pandas().to_numeric(values, errors="coerce").to_numpy(dtype=float)
+    with np.errstate(divide="ignore"):
+        numbers = scale / numbers if inverse else numbers * scale
     unread = np.isnan(numbers) & values.notna().to_numpy()
     if unread.any():
         unread &= ~values.isin(GAPS).to_numpy()

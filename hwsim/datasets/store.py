@@ -149,8 +149,8 @@ def _typed(key: str, value: Any, rows: int, where: str) -> Any:
         value = np.full(rows, value, dtype=object if isinstance(value, str) else None)
     try:
         found = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value, from_pandas=not is_metric(key))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise InputError(f"{where}: the column {key!r} holds values of several types ({str(error)[:100]})") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise InputError(f"{where}: the column {key!r} holds values of several types, or beyond 64 bits ({str(error)[:100]})") from None
     if isinstance(found, pa.ChunkedArray):
         found = found.combine_chunks()
     kind = pa.string() if key in TEXT else pa.float64() if is_metric(key) or key == WORK else _kind(found.type)
@@ -183,7 +183,7 @@ def read(source: str | Path, *, columns: Columns | None = None) -> Dataset:
     path = Path(source)
     if path.is_file():
         return _read_file(path, name=path.stem, columns=columns)
-    if path.suffix.lower() in (".csv", ".parquet"):
+    if is_csv(path) or path.suffix.lower() == ".parquet":
         raise InputError(f"no file {str(source)!r}; expected a .parquet or .csv table, or a name from `hwsim datasets list`")
     folder = folder_of(source)
     recipe = read_recipe(folder / RECIPE)
@@ -210,8 +210,13 @@ def folder_of(name: str | Path) -> Path:
     raise UnknownName("data set", str(name), known)
 
 
+def is_csv(path: Path) -> bool:
+    """Whether a file is a plain table by its name, packed ones included."""
+    return path.name.lower().endswith((".csv", ".csv.gz"))
+
+
 def _read_file(path: Path, *, name: str, columns: Columns | None, recipe: Recipe | None = None) -> Dataset:
-    if path.suffix.lower() == ".csv":
+    if is_csv(path):
         from hwsim.datasets import mapped
 
         made, unread = mapped.read_csv(path, columns)
@@ -228,7 +233,8 @@ def _read_parquet(path: Path, name: str) -> Dataset:
 
     try:
         table = parquet.read_table(str(path))
-    except arrow().ArrowInvalid as error:
+        table.validate(full=True)
+    except (arrow().ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: not a Parquet file ({str(error).partition(':')[0][:80]})") from None
     check_names(table.column_names, where=str(path))
     for column in table.schema:

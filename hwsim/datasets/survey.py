@@ -13,6 +13,7 @@ import numpy as np
 from hwsim.datasets.adapters import measured, rows_of, source_files
 from hwsim.datasets.check import Checked, Finding, check
 from hwsim.datasets.locate import data_path
+from hwsim.datasets.sources import SUSPECT
 from hwsim.datasets.store import coded
 from hwsim.errors import DataMissing, UnknownName
 
@@ -116,7 +117,7 @@ def reasons(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         column = "all metrics" if "/" in finding.column else finding.column
         for said in finding.said:
-            kind = f"{column}: {_kind(said)}"
+            kind = _kind(said) if finding.column == SUSPECT else f"{column}: {_kind(said)}"
             found[kind] = found.get(kind, 0) + 1
     return found
 

@@ -10,8 +10,11 @@ BOARDS = {"rtx3090": "rtx-3090", "rtx4090": "rtx-4090", "4090": "rtx-4090", "pro
 """Board in the data to device on the shelf."""
 
 
-def runs() -> Any:
+def runs(*, whole: bool = False) -> Any:
     """Runs on GPUs with the columns device, runtime, dtype, layout, model, image_size, batch, measured_s (a batch), protocol.
+
+    Args:
+        whole: also those that the source has no throughput of.
 
     Raises:
         DataMissing: the file is not there.
@@ -19,12 +22,12 @@ def runs() -> Any:
     found = pandas().read_parquet(data_path("gpu", "timm_infer.parquet"))
     board = found.device.str.extract(r"cu\d+-([a-z0-9]+)")[0]
     found = found.assign(protocol=found.device, device=board.map(BOARDS), runtime=found.device.str.endswith("dynamo"))
-    found = found[found.device.notna() & (found.infer_samples_per_sec > 0)]
+    found = found[found.device.notna() & ((found.infer_samples_per_sec > 0) | whole)]
     return found.assign(
         runtime=found.runtime.map({True: "compile", False: "eager"}),
         dtype=found.precision,
         image_size=found.infer_img_size.astype(int),
-        batch=found.infer_batch_size.astype(int),
+        batch=found.infer_batch_size.fillna(0).astype(int),
         measured_s=found.infer_batch_size / found.infer_samples_per_sec,
     )
 
