@@ -100,12 +100,7 @@ class ResidualSurrogate:
         """Ranges from the errors on networks that training left out, by the names of an estimate; none outside of training."""
         if not self.known(program, cost, device=device, mapping=mapping):
             return {}
-        found: dict[str, Interval] = {}
-        for metric, table in self.stored.metrics["metrics"].items():
-            entry = table["intervals"]["all"]
-            if entry["low_ratio"] is not None and range_name(metric) not in found:
-                found[range_name(metric)] = self._range(metric, cost, entry)
-        return found
+        return ranges(self.stored, cost)
 
     @property
     def unranged(self) -> str:
@@ -114,12 +109,24 @@ class ResidualSurrogate:
             return ""
         return f"was trained on {self.stored.metrics['networks']} network(s), too few for a range; 9 or more give one"
 
-    def _range(self, metric: str, cost: Cost, entry: Mapping[str, Any]) -> Interval:
-        value, o = value_of(cost, metric), offset(metric)
-        seconds = float(cost.latency_s) / max(value, 1e-300) if metric == "cycles" else 1.0
-        low, high = (max((value + o) * entry[side] - o, 0.0) * seconds for side in ("low_ratio", "high_ratio"))
-        level = float(self.stored.metrics["metrics"][metric]["intervals"]["level"])
-        return Interval(low, high, level, f"{self.stored.metrics['suite']}/all", entry["median_ape"])
+
+def ranges(stored: Stored, cost: Cost) -> dict[str, Interval]:
+    """Ranges of a cost by the errors that each metric left on networks left out, by the names of an estimate."""
+    found: dict[str, Interval] = {}
+    for metric, table in stored.metrics["metrics"].items():
+        entry = table["intervals"]["all"]
+        if entry["low_ratio"] is not None and range_name(metric) not in found:
+            found[range_name(metric)] = _range(stored, metric, cost, entry)
+    return found
+
+
+def _range(stored: Stored, metric: str, cost: Cost, entry: Mapping[str, Any]) -> Interval:
+    value, o = value_of(cost, metric), offset(metric)
+    seconds = float(cost.latency_s) / max(value, 1e-300) if metric == "cycles" else 1.0
+    ratios = min(entry["low_ratio"], 1.0), max(entry["high_ratio"], 1.0)
+    low, high = (max((value + o) * ratio - o, 0.0) * seconds for ratio in ratios)
+    level = float(stored.metrics["metrics"][metric]["intervals"]["level"])
+    return Interval(low, high, level, f"{stored.metrics['suite']}/all", entry["median_ape"])
 
 
 def scaled(target: Any, program: Program, closed: Cost, graphs: Graphs, wanted: Mapping[str, float], *, device: Any, mapping: Any) -> Cost:

@@ -15,6 +15,8 @@ CHOICES = (np.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 """Penalties to choose from, strongest first; the first leaves the mean alone."""
 FREE = 1e-3
 """Penalty of the constant, rows that it is worth."""
+DOMAIN = 10.0
+"""Penalty by which distances from the training rows are measured, whatever the model uses of the features."""
 FOLDS = 20
 """Most parts that groups are dealt into to judge."""
 
@@ -30,7 +32,7 @@ class Ridge:
     weights: np.ndarray
     """The constant first, shape `(features + 1,)`."""
     inverse: np.ndarray
-    """(X'X + penalty)^-1 of the standardised design, shape `(features + 1, features + 1)`."""
+    """(X'X + DOMAIN)^-1 of the standardised design, shape `(features + 1, features + 1)`."""
     penalty: float
     reach: float
     """Leverage that nine of ten training rows stay within when their group is left out."""
@@ -43,7 +45,7 @@ class Ridge:
         return np.clip(np.sum(self._design(features) * self.weights, axis=-1), self.low, self.high)
 
     def leverage(self, features: np.ndarray) -> np.ndarray:
-        """How far rows lie from the training rows, x' (X'X + penalty)^-1 x, shape `(...)`."""
+        """How far rows lie from the training rows, x' (X'X + DOMAIN)^-1 x, shape `(...)`."""
         x = self._design(features)
         return np.einsum("...i,ij,...j->...", x, self.inverse, x)
 
@@ -94,10 +96,10 @@ def fit(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None =
     scale = np.where(scale > 1e-9 * np.maximum(np.abs(mean), 1.0), scale, np.inf)
     design = np.concatenate([np.ones((len(y), 1)), (x - mean) / scale], axis=1)
     chosen = _chosen(design, y, parts) if penalty is None else float(penalty)
-    inverse = _inverse(design, chosen)
-    leverage = _left_out(design, y, parts, chosen).leverage
+    weights = _inverse(design, chosen) @ (design.T @ y)
+    leverage = _left_out(design, y, parts, DOMAIN).leverage
     reach = float(np.quantile(leverage, 0.9)) if len(y) > 1 else 1.0
-    return Ridge(mean, scale, inverse @ (design.T @ y), inverse, chosen, reach, float(y.min()), float(y.max()))
+    return Ridge(mean, scale, weights, _inverse(design, DOMAIN), chosen, reach, float(y.min()), float(y.max()))
 
 
 def judged(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None = None, penalty: float | None = None) -> Judged:
