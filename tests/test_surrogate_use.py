@@ -25,7 +25,7 @@ from hwsim.testing import SurrogateCase
 
 pytest.importorskip("pyarrow")
 sys.path.insert(0, str(Path(__file__).parent))
-from surrogate_case import PART, config, csynth, keras_json, projects  # noqa: E402
+from surrogate_case import PART, config, csynth, keras_json, projects
 
 METRICS = ("lut", "ff", "dsp", "bram18", "cycles", "interval_cycles")
 MAP = """graph: model
