@@ -162,7 +162,7 @@ def test_metrics_that_were_not_measured_are_left_out() -> None:
 
 def test_counts_may_be_zero() -> None:
     given = chains()
-    counts = replace(given, metrics=("bram",), cost=np.zeros_like(given.cost), measured=(given.sizes > 4).astype(float)[:, None])
+    counts = replace(given, metrics=("bram18",), cost=np.zeros_like(given.cost), measured=(given.sizes > 4).astype(float)[:, None])
     model = trained(AdditiveRecipe(**QUICK, grain=0.1), counts)
     assert np.isfinite(networks.predicted(model, counts)).all()
 

@@ -118,17 +118,26 @@ class Graphs:
         labels = {name: values[chosen] for name, values in self.labels.items()}
         return replace(self, **by_row, **by_network, start=start, edges=self.edges[:, held] + moved, labels=labels)
 
+    def only(self, metrics: Sequence[str]) -> Graphs:
+        """These metrics, in this order.
+
+        Raises:
+            UnknownName: no such metric.
+        """
+        for name in metrics:
+            if name not in self.metrics:
+                raise UnknownName("metric", name, self.metrics)
+        at = [self.metrics.index(name) for name in metrics]
+        columns = {name: getattr(self, name)[:, at] for name in ("cost", "floor", "rest", "least", "measured")}
+        return replace(self, **columns, metrics=tuple(metrics), readout=tuple(self.readout[i] for i in at))
+
     def metric(self, name: str) -> Graphs:
         """One metric, and only the networks for which it was measured.
 
         Raises:
             UnknownName: no such metric.
         """
-        if name not in self.metrics:
-            raise UnknownName("metric", name, self.metrics)
-        at = self.metrics.index(name)
-        column = {n: getattr(self, n)[:, at : at + 1] for n in ("cost", "floor", "rest", "least", "measured")}
-        one = replace(self, **column, metrics=(name,), readout=(self.readout[at],))
+        one = self.only((name,))
         known = np.flatnonzero(~np.isnan(one.measured[:, 0]))
         return one if len(known) == len(one) else one.take(known)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwsim.errors import InputError
 from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.metrics import offset
 from hwsim.surrogates.networks.recipes import Factored, NetworkRecipe
 
 KINDS = {
@@ -29,11 +30,6 @@ LIMIT = 3.0
 """Most that the logarithm of a factor may be, either way, beside calibration: a factor of twenty."""
 ROWS = 16_384
 """Rows that are answered at once, so that memory stays small."""
-
-
-def offset(metric: str) -> float:
-    """What is added before the logarithm: 1 to counts, which may be 0; nothing to times, energies and powers."""
-    return 0.0 if metric.endswith(("_s", "_j", "_w")) else 1.0
 
 
 def kind_of(recipe: NetworkRecipe) -> str:

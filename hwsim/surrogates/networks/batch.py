@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from hwsim.surrogates.graphs import Graphs, runs
-from hwsim.surrogates.networks import encodings, offset
+from hwsim.surrogates.metrics import offset
+from hwsim.surrogates.networks import encodings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 
 from hwsim.errors import UnknownName
 from hwsim.surrogates.graphs import Graphs
-from hwsim.surrogates.networks import LIMIT, offset
+from hwsim.surrogates.metrics import offset
+from hwsim.surrogates.networks import LIMIT
 
 TRUST = 1e-3
 """Weight of the closed form as it is, a network: a kind that the sums say nothing of keeps a factor near 1."""

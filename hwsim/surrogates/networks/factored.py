@@ -10,7 +10,9 @@ from torch import nn
 
 from hwsim.errors import UnknownName
 from hwsim.surrogates.graphs import Graphs
-from hwsim.surrogates.networks import LIMIT, offset
+from hwsim.surrogates.metrics import offset
+from hwsim.surrogates.mlp import Mlp
+from hwsim.surrogates.networks import LIMIT
 from hwsim.surrogates.networks.batch import Batch
 from hwsim.surrogates.networks.calibration import kind_factors
 from hwsim.surrogates.networks.recipes import Factored, NetworkRecipe
@@ -129,10 +131,10 @@ class Additive(FactoredNetwork):
         """g of each row and metric, shape `(rows, metrics)`."""
         return self.net(self.scaled(batch))
 
-    def linear(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(weight, bias) of each layer, float64."""
-        layers = [m for m in self.net if isinstance(m, nn.Linear)]
-        return [(m.weight.detach().double().numpy(), m.bias.detach().double().numpy()) for m in layers]
+    def mlp(self) -> Mlp:
+        """As plain arrays, for one metric."""
+        layers = tuple((m.weight.detach().double().numpy(), m.bias.detach().double().numpy()) for m in self.net if isinstance(m, nn.Linear))
+        return Mlp(self.mean.double().numpy(), self.scale.double().numpy(), layers)
 
 
 def zero(inputs: int, outputs: int) -> nn.Linear:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hwsim.accuracy import LEVEL, conformal_ratios
 from hwsim.surrogates.graphs import Graphs
-from hwsim.surrogates.mlp import Mlp
-from hwsim.surrogates.networks.recipes import AdditiveRecipe
-from hwsim.surrogates.training.additive import predicted, train
+from hwsim.surrogates.networks.recipes import NetworkRecipe
 
 
 def folds(names: np.ndarray, *, count: int, seed: int = 0) -> np.ndarray:
@@ -22,30 +22,82 @@ def folds(names: np.ndarray, *, count: int, seed: int = 0) -> np.ndarray:
     return np.array([where[name] for name in names.tolist()])
 
 
+@dataclass(frozen=True)
+class Loop:
+    """How training runs are run; see `hwsim.surrogates.training.loop.fit`."""
+
+    folder: Path | None = None
+    """Each run has a folder of its own in it."""
+    resume: bool = True
+    devices: int = 1
+    tell: Callable[[str], None] | None = None
+
+    def fit(self, model: Any, graphs: Graphs, *, recipe: NetworkRecipe, seed: int, validation: Graphs | None, name: str) -> Any:
+        """One run; a line for each epoch only where it is kept in a folder."""
+        from hwsim.surrogates.training.loop import fit
+
+        where = None if self.folder is None else self.folder / name
+        said = self.tell if where else None
+        options: dict[str, Any] = {"folder": where, "resume": self.resume, "devices": self.devices, "tell": said}
+        return fit(model, graphs, recipe=recipe, seed=seed, validation=validation, **options).model
+
+
 def left_out(
-    data: Graphs,
-    fold: np.ndarray,
-    recipe: AdditiveRecipe,
-    *,
-    names: tuple[str, ...],
-    seeds: Sequence[int],
-    progress: Callable[[str], None] | None = None,
+    data: Graphs, fold: np.ndarray, recipe: NetworkRecipe, *, by: np.ndarray, seeds: Sequence[int], loop: Loop
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(seconds, spread of their logarithm) of every network, each from members trained on the other folds."""
-    mean, spread = np.zeros(len(data)), np.zeros(len(data))
+    """(costs, spread of their logarithms) of every network, shape `(networks, metrics)`, each from members trained on the other folds.
+
+    Args:
+        data: the training set.
+        fold: of each network, shape `(networks,)`.
+        recipe: of the members.
+        by: names of which all of one are watched by patience together, shape `(networks,)`.
+        seeds: one a member.
+        loop: how they are trained.
+    """
+    from hwsim.surrogates.networks import answers
+
+    mean, spread = np.full(data.measured.shape, np.nan), np.full(data.measured.shape, np.nan)
     for held in sorted(set(fold.tolist())):
-        members = ensemble(data.take(np.flatnonzero(fold != held)), recipe, names=names, seeds=seeds)
-        inside = np.flatnonzero(fold == held)
-        mean[inside], spread[inside] = predicted(members, data.take(inside))
-        if progress:
-            error = np.abs(np.exp(mean[inside]) / data.measured[inside, 0] - 1)
-            progress(f"fold {held}: {len(inside)} networks, median error {100 * np.median(error):.1f} %")
-    return np.exp(mean), spread
+        others, inside = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
+        members = ensemble(data.take(others), recipe, by=by[others], seeds=seeds, loop=loop, name=f"without-{held}")
+        mean[inside], spread[inside] = answers(members, data.take(inside))
+        if loop.tell:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                error = np.nanmedian(np.abs(mean[inside] / data.measured[inside] - 1), axis=0)
+            told = ", ".join(f"{name} {100 * e:.1f} %" for name, e in zip(data.metrics, error, strict=True))
+            loop.tell(f"fold {held}: {len(inside)} networks, median error {told}")
+    return mean, spread
 
 
-def ensemble(data: Graphs, recipe: AdditiveRecipe, *, names: tuple[str, ...], seeds: Sequence[int]) -> tuple[Mlp, ...]:
-    """One member a seed."""
-    return tuple(train(data, recipe, names=names, seed=seed) for seed in seeds)
+def ensemble(
+    data: Graphs,
+    recipe: NetworkRecipe,
+    *,
+    seeds: Sequence[int],
+    by: np.ndarray | None = None,
+    loop: Loop | None = None,
+    name: str = "all",
+) -> tuple[Any, ...]:
+    """One member a seed, trained; the groups that patience watches (of `by`, or single networks) differ from seed to seed."""
+    from hwsim.surrogates.networks import build
+
+    members = []
+    for seed in seeds:
+        watched = _watched(np.arange(len(data)) if by is None else by, recipe, seed)
+        kept, held = data.take(np.flatnonzero(~watched)), data.take(np.flatnonzero(watched)) if watched.any() else None
+        model = build(recipe, kept, seed=seed)
+        members.append((loop or Loop()).fit(model, kept, recipe=recipe, seed=seed, validation=held, name=f"{name}-seed-{seed}"))
+    return tuple(members)
+
+
+def _watched(by: np.ndarray, recipe: NetworkRecipe, seed: int) -> np.ndarray:
+    """Networks of a share of the names, at least of one; none where patience watches nothing."""
+    known = sorted(set(by.tolist()))
+    if not recipe.patience:
+        return np.zeros(len(by), dtype=bool)
+    chosen = np.random.default_rng(seed).permutation(known)[: max(1, round(recipe.validation * len(known)))]
+    return np.isin(by, chosen)
 
 
 def error_table(measured: np.ndarray, found: np.ndarray, groups: np.ndarray) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def train(recipe: Any, data: Lowered, *, tell: Tell | None = None) -> tuple[Stor
         + (f" in {recipe.left_out.folds} parts" if recipe.left_out.folds else ""),
         "networks": len(data.graphs),
         "left_out": len(data.left_out),
-        "metrics": {o.metric: _tables(o, groups[o.networks]) for o in found},
+        "metrics": {o.metric: tables(o, groups[o.networks]) for o in found},
     }
     config = _config(recipe, data, [o.metric for o in found])
     return Stored(recipe.name, config, weights, metrics, card(recipe, metrics, len(data.left_out))), found
@@ -138,7 +138,8 @@ def label_of(data: Lowered, name: str) -> np.ndarray:
     return data.graphs.labels[name]
 
 
-def _tables(outcome: Outcome, groups: np.ndarray) -> dict[str, Any]:
+def tables(outcome: Outcome, groups: np.ndarray) -> dict[str, Any]:
+    """Errors and ranges of all networks and of each group, before and after training, and scores, for `metrics.json`."""
     o = offset(outcome.metric)
     with np.errstate(divide="ignore", invalid="ignore"):
         table = error_table(outcome.measured + o, np.maximum(outcome.found + o, 1e-300), groups)

@@ -13,12 +13,13 @@ import numpy as np
 from hwsim import plugins
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.networks import LIMIT
+from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork, NetworkRecipe
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training import residual
-from hwsim.surrogates.training.additive import LIMIT, AdditiveRecipe
-from hwsim.surrogates.training.left_out import ensemble, error_table, folds, left_out
+from hwsim.surrogates.training.left_out import Loop, ensemble, error_table, folds, left_out
 from hwsim.surrogates.training.lowered import from_dataset
-from hwsim.surrogates.training.outcomes import Outcome, ranges
+from hwsim.surrogates.training.outcomes import Outcome, described, ranges
 from hwsim.surrogates.training.recipe import DATA, Recipe, is_dataset, plain
 from hwsim.surrogates.training.residual import ResidualRecipe
 
@@ -67,8 +68,8 @@ def _names(recipe: Recipe) -> tuple[str, ...]:
     return tuple(names)
 
 
-def judged(recipe: Recipe, data: Graphs, *, tell: Tell | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(prediction, spread) of every network from members that did not see its part.
+def judged(recipe: Recipe, data: Graphs, *, loop: Loop) -> tuple[np.ndarray, np.ndarray]:
+    """(prediction, spread of its logarithm) of every network, shape `(networks, metrics)`, from members that did not see its part.
 
     Raises:
         UnknownName: a label of the recipe that the data do not have, or a feature that does not exist.
@@ -76,20 +77,18 @@ def judged(recipe: Recipe, data: Graphs, *, tell: Tell | None = None) -> tuple[n
     for name in (recipe.left_out.by, *recipe.groups):
         if name not in data.labels:
             raise UnknownName("label of the training set", name, data.labels)
-    names = _names(recipe)
-    model = _additive(recipe)
+    model = _network(recipe)
     for name in model.hidden_features:
-        if name not in names:
-            raise UnknownName("feature", name, names)
-    parts = folds(data.labels[recipe.left_out.by], count=recipe.left_out.folds)
-    return left_out(data, parts, model, names=names, seeds=recipe.seeds, progress=tell)
+        if name not in data.feature_names:
+            raise UnknownName("feature", name, data.feature_names)
+    by = data.labels[recipe.left_out.by]
+    parts = folds(by, count=recipe.left_out.folds)
+    return left_out(data, parts, model, by=by, seeds=recipe.seeds, loop=loop)
 
 
-def _additive(recipe: Recipe) -> AdditiveRecipe:
-    if not isinstance(recipe.model, AdditiveRecipe):
-        raise InputError(
-            f"recipe {recipe.name!r} trains {recipe.model.__class__.__name__}; expected an additive model for sums over kernels"
-        )
+def _network(recipe: Recipe) -> AnyNetwork:
+    if not isinstance(recipe.model, NetworkRecipe):
+        raise InputError(f"recipe {recipe.name!r} trains {recipe.model.__class__.__name__}; expected a network over rows")
     return recipe.model
 
 
@@ -98,37 +97,76 @@ def groups_of(recipe: Recipe, data: Graphs) -> np.ndarray:
     return np.array(["/".join(parts) for parts in zip(*(data.labels[name].tolist() for name in recipe.groups), strict=True)])
 
 
-def train(recipe: Recipe, *, data: Graphs | None = None, tell: Tell | None = None, outcomes: list[Outcome] | None = None) -> Stored:
+def train(
+    recipe: Recipe,
+    *,
+    data: Graphs | None = None,
+    tell: Tell | None = None,
+    outcomes: list[Outcome] | None = None,
+    folder: Path | None = None,
+    resume: bool = True,
+    devices: int = 1,
+) -> Stored:
     """Judge on parts left out, then train on everything.
 
     Args:
+        recipe: what is trained.
+        data: the training set; by default the recipe's.
+        tell: told how far it is.
         outcomes: takes what was judged, by metric.
+        folder: for checkpoints and logs of networks.
+        resume: whether runs in the folder are taken up.
+        devices: processes that train a network together.
     """
     if isinstance(recipe.model, ResidualRecipe):
         stored, judgements = residual.train(recipe, residual.load(recipe, tell=tell), tell=tell)
         _told(outcomes, judgements)
         return stored
-    if not isinstance(recipe.model, AdditiveRecipe):
+    if not isinstance(recipe.model, NetworkRecipe):
         from hwsim.surrogates.training import operator_run
 
         return operator_run.train(recipe, tell=tell)
-    given = data if data is not None else load(recipe, tell=tell)
-    found, spread = judged(recipe, given, tell=tell)
-    measured, closed = given.measured[:, 0], given.closed_form[:, 0]
-    low, high = ranges(given.metrics[0], measured, found)
-    _told(outcomes, [Outcome(given.metrics[0], measured, found, closed, low, high, np.arange(len(given)))])
-    table = error_table(given.measured[:, 0], found, groups_of(recipe, given))
-    plain_form = error_table(given.measured[:, 0], given.closed_form[:, 0], groups_of(recipe, given))
-    members = ensemble(given, _additive(recipe), names=_names(recipe), seeds=recipe.seeds)
-    weights = {key: value for i, member in enumerate(members) for key, value in member.arrays(f"member{i}").items()}
+    given = _chosen(recipe, data if data is not None else load(recipe, tell=tell))
+    loop = Loop(folder, resume, devices, tell)
+    found, spread = judged(recipe, given, loop=loop)
+    groups = groups_of(recipe, given)
+    judgements = [_outcome(given, found, metric, groups) for metric in given.metrics]
+    _told(outcomes, judgements)
+    members = ensemble(given, recipe.model, by=given.labels[recipe.left_out.by], seeds=recipe.seeds, loop=loop)
+    if not isinstance(recipe.model, AdditiveRecipe) or len(given.metrics) > 1 or recipe.model.calibrate or recipe.model.grain:
+        from hwsim.surrogates.training import graph_run
+
+        return graph_run.stored(recipe, given, members, judgements, spread, groups)
+    weights = {key: value for i, member in enumerate(members) for key, value in member.mlp().arrays(f"member{i}").items()}
+    untrained = error_table(given.measured[:, 0], given.closed_form[:, 0], groups)
     metrics = {
-        "suite": f"{recipe.data}, each {recipe.left_out.by} left out"
-        + (f" in {recipe.left_out.folds} parts" if recipe.left_out.folds else ""),
+        "suite": suite_of(recipe),
         "networks": len(given),
-        "intervals": table,
-        "untrained": {name: row for name, row in plain_form.items() if name != "level"},
+        "intervals": error_table(given.measured[:, 0], found[:, 0], groups),
+        "untrained": {name: row for name, row in untrained.items() if name != "level"},
     }
-    return Stored(recipe.name, _config(recipe, given, spread, len(members)), weights, metrics, _card(recipe, metrics))
+    return Stored(recipe.name, _config(recipe, given, spread[:, 0], len(members)), weights, metrics, _card(recipe, metrics))
+
+
+def suite_of(recipe: Recipe) -> str:
+    """What was judged on what, in words."""
+    parts = f" in {recipe.left_out.folds} parts" if recipe.left_out.folds else ""
+    return f"{recipe.data}, each {recipe.left_out.by} left out{parts}"
+
+
+def _chosen(recipe: Recipe, data: Graphs) -> Graphs:
+    """The metrics that the recipe learns, and networks of which any was measured."""
+    given = data.only(recipe.metrics) if recipe.metrics else data
+    known = np.isfinite(given.measured).any(axis=1)
+    return given if known.all() else given.take(np.flatnonzero(known))
+
+
+def _outcome(data: Graphs, found: np.ndarray, metric: str, groups: np.ndarray) -> Outcome:
+    at = data.metrics.index(metric)
+    kept = np.flatnonzero(np.isfinite(data.measured[:, at]))
+    measured, said = data.measured[kept, at], found[kept, at]
+    told = described(data, kept, groups)
+    return Outcome(metric, measured, said, data.closed_form[kept, at], *ranges(metric, measured, said), kept, **told)
 
 
 def _told(outcomes: list[Outcome] | None, found: Sequence[Outcome]) -> None:
@@ -137,7 +175,7 @@ def _told(outcomes: list[Outcome] | None, found: Sequence[Outcome]) -> None:
 
 
 def _config(recipe: Recipe, data: Graphs, spread: np.ndarray, members: int) -> dict[str, Any]:
-    hidden = np.array([name in _additive(recipe).hidden_features for name in _names(recipe)])
+    hidden = np.array([name in _network(recipe).hidden_features for name in data.feature_names])
     low, high = data.features.min(axis=0).astype(float), data.features.max(axis=0).astype(float)
     slack = 0.02 * (high - low) + 1e-6
     seen = sorted(set(data.labels["device"].tolist()))
@@ -146,7 +184,7 @@ def _config(recipe: Recipe, data: Graphs, spread: np.ndarray, members: int) -> d
         "auto": recipe.auto,
         "members": members,
         "limit": LIMIT,
-        "features": list(_names(recipe)),
+        "features": list(data.feature_names),
         "range": {
             "low": np.where(hidden, -1e12, low - slack).round(6).tolist(),
             "high": np.where(hidden, 1e12, high + slack).round(6).tolist(),

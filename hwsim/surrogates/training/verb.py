@@ -101,7 +101,7 @@ def _trained(recipe: Recipe, data: Lowered | None, outcomes: list[Outcome], tell
         stored, judged = residual.train(recipe, data or residual.load(recipe, tell=tell), tell=tell)
         outcomes += judged
         return stored
-    return run.train(recipe, tell=tell, outcomes=outcomes)
+    return run.train(recipe, tell=tell, outcomes=outcomes, **loop)
 
 
 def _report(done: Trained, where: Path, folder: Any) -> None:
