@@ -61,7 +61,7 @@ def features(found: Networks) -> Mapping[str, np.ndarray]:
         "outputs": u.outputs, "groups": u.groups, "odd_constants": c.odd_constants, "product_adders": c.product_adders,
         "sum_adders": c.sum_adders, "rom_columns": c.rom_columns, "terms_max": c.terms_max, "digits_out_max": c.digits_out_max,
         "output_bits": c.n_out * c.acc_bits, "input_register_bits": c.n_in * c.input_bits,
-        "dropped_bits": yosys_networks.dropped_bits(found),
+        "dropped_bits": yosys_networks.dropped_bits(found), "wide_constants": found.wide_constants,
     }  # fmt: skip
     plain = {
         name: getattr(c, name)
@@ -83,7 +83,8 @@ def features(found: Networks) -> Mapping[str, np.ndarray]:
         "wide_product": np.minimum(c.input_bits + c.weight_bits, c.acc_bits) >= yosys.DSP_PRODUCT_BITS,
         **plain,
         "handed_bits": found.handed_bits,
-        "taken_shift": found.taken_shift,
+        "dropped_low": found.dropped_low,
+        "needed_bits": yosys_networks.needed(found).acc_bits,
         "unsigned_in": _unsigned(found),
         **{f"log_{name}": np.log2(np.maximum(value, 0) + 1) for name, value in logs.items()},
     }

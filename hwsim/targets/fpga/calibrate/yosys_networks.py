@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,9 @@ import numpy as np
 
 from hwsim import shelf
 from hwsim.datasets.fpga_yosys.chain import Chain, shift
+from hwsim.datasets.fpga_yosys.design import Design
+from hwsim.datasets.fpga_yosys.netlist import signed_bits
+from hwsim.datasets.fpga_yosys.statistics import odd_factors
 from hwsim.errors import DataMissing
 from hwsim.targets.fpga.calibrate import yosys as single
 from hwsim.targets.fpga.stages import yosys
@@ -36,8 +39,10 @@ class Networks:
     """Bits of an output that the next layer takes, shape `(L,)`; all of them of a last layer."""
     packed_high: np.ndarray
     """1 where the highest bit that is handed on is the accumulator's, shape `(L,)`."""
-    taken_shift: np.ndarray
-    """Low bits that the layer before dropped, shape `(L,)`."""
+    wide_constants: np.ndarray
+    """Different odd factors of the constants of each input whose product is wide enough for a DSP block, shape `(L,)`."""
+    dropped_low: np.ndarray
+    """Low bits that a layer drops of what it hands on, shape `(L,)`."""
     measured: np.ndarray
     """Shape `(N, len(METRICS))`."""
 
@@ -70,16 +75,23 @@ def load(path: Path | None = None) -> Networks:
 def of_chains(chains: Sequence[Chain], measured: np.ndarray, *, family: str) -> Networks:
     """Their layers as columns."""
     layers = [single.parts(d, family=family)[0] for c in chains for d in c.layers]
-    handed, high, taken = [], [], []
+    handed, high, dropped = [], [], []
     for c in chains:
         low = [shift(a, b.input_bits) for a, b in pairwise(c.layers)]
         bits = [min(b.input_bits, a.acc_bits - s) for (a, b), s in zip(pairwise(c.layers), low, strict=True)]
         handed += [*bits, c.layers[-1].acc_bits]
         high += [*(float(s + n >= a.acc_bits) for a, s, n in zip(c.layers, low, bits, strict=False)), 1.0]
-        taken += [0, *low]
+        dropped += [*low, 0]
     start = np.concatenate([[0], np.cumsum([len(c.layers) for c in chains])])
-    handed_bits, packed_high, taken_shift = (np.array(v, dtype=float) for v in (handed, high, taken))
-    return Networks(tuple(chains), single.columns(layers), start, handed_bits, packed_high, taken_shift, measured)
+    handed_bits, packed_high, dropped_low = (np.array(v, dtype=float) for v in (handed, high, dropped))
+    wide = np.array([_wide_constants(d) for c in chains for d in c.layers])
+    return Networks(tuple(chains), single.columns(layers), start, handed_bits, packed_high, wide, dropped_low, measured)
+
+
+def _wide_constants(layer: Design) -> float:
+    """Products of fewer bits than `DSP_PRODUCT_BITS`, by the range of what is multiplied, go to LUTs."""
+    low = -(1 << (layer.input_bits - 1))
+    return float(sum(signed_bits(low * odd, -low * odd - 1) >= yosys.DSP_PRODUCT_BITS for row in layer.weights for odd in odd_factors(row)))
 
 
 def layer_costs(found: Networks, *, alone: bool = False) -> np.ndarray:
@@ -88,23 +100,32 @@ def layer_costs(found: Networks, *, alone: bool = False) -> np.ndarray:
     Args:
         alone: each layer as if it stood alone, with all the bits of its outputs.
     """
-    c = found.columns
+    whole = found.columns
+    c = whole if alone else needed(found)
+    logic = replace(c, acc_bits=np.maximum(c.acc_bits, np.minimum(whole.acc_bits, yosys.DSP_PRODUCT_BITS)))
     held = {name: float(q.value) for name, q in shelf.fitted("fpga", "yosys").items()}
-    ff = yosys.counted(yosys.ff_features(c), held, prefix="ff")
+    ff, dsp = yosys.counted(yosys.ff_features(c), held, prefix="ff"), yosys.dsp(whole)
     costs = {
-        "cycles": yosys.cycles(c),
-        "interval_cycles": yosys.interval(c),
-        "dsp": yosys.dsp(c),
-        "bram18": yosys.bram18(c),
+        "cycles": yosys.cycles(whole),
+        "interval_cycles": yosys.interval(whole),
+        "dsp": np.where(whole.constant > 0, dsp * found.wide_constants / np.maximum(whole.odd_constants, 1), dsp),
+        "bram18": yosys.bram18(whole),
         "ff": ff if alone else np.maximum(ff - dropped_bits(found), 1.0),
-        "lut": yosys.counted(yosys.lut_features(c), held, prefix="lut"),
+        "lut": yosys.counted(yosys.lut_features(logic), held, prefix="lut"),
     }
     return np.stack(np.broadcast_arrays(*(np.asarray(costs[m], dtype=float) for m in METRICS)), axis=1)
 
 
-def dropped_bits(found: Networks) -> np.ndarray:
-    """Registers of outputs that no layer reads, shape `(L,)`: bits beside the slice that is handed on; a sign that is 0 is none."""
+def needed(found: Networks) -> yosys.CircuitColumns:
+    """Layers with the bits of their sums that matter: what is above the slice that is handed on is not computed, but for a rectifier."""
     c = found.columns
+    used = np.minimum(c.acc_bits, found.dropped_low + found.handed_bits)
+    return replace(c, acc_bits=np.where(c.relu > 0, c.acc_bits, used))
+
+
+def dropped_bits(found: Networks) -> np.ndarray:
+    """Registers of outputs that no layer reads, shape `(L,)`, beside what is never computed (`needed`); a sign that is 0 is none."""
+    c = needed(found)
     width = np.minimum(np.where(c.constant > 0, c.input_bits + c.sum_bits + 1, c.acc_bits), c.acc_bits)
     kept = np.minimum(found.handed_bits - c.relu * found.packed_high, width - c.relu)
     last = np.zeros(len(width), dtype=bool)
