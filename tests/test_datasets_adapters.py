@@ -92,6 +92,25 @@ def test_architectures_and_failed_attempts_of_the_designs() -> None:
     assert data.missing("lut")[failed].all()
 
 
+def test_every_design_has_its_network() -> None:
+    need("fpga-designs")
+    from hwsim.datasets.design_graphs import READERS, network
+
+    data = adapters.rows_of(adapters.measured()["fpga-designs"])
+    names = sorted(set(data.text("graph")))
+    assert {name.partition(":")[0] for name in names} == set(READERS)
+    assert [name for name in names if network(name) is None] == []
+    dense = network("dense1:dense_64_32_8b")
+    assert dense is not None
+    assert [tensor.shape for tensor in dense.tensors.values() if len(tensor.shape) == 2][:1] == [(1, 64)]
+
+
+def test_names_that_are_no_design() -> None:
+    from hwsim.datasets.design_graphs import network
+
+    assert [network(name) for name in ("resnet18", "timm:resnet18", "dense1:no")] == [None, None, None]
+
+
 def test_networks_of_timm_have_a_bound() -> None:
     need("timm-networks")
     found = check.check(adapters.rows_of(adapters.measured()["timm-networks"]).take(np.arange(500)))

@@ -102,6 +102,7 @@ def test_another_file_than_expected_is_refused(served: str, tmp_path: Path) -> N
         download.fetched(f"{served}/my.csv", wrong)
     assert str(caught.value) == f"{served}/my.csv: what came has the SHA-256 {digest(TABLE)}; expected {wrong}. Nothing was kept"
     assert left(tmp_path) == []
+    assert not (tmp_path / "cache" / "downloads").exists()
 
 
 def test_what_changed_in_the_cache_is_fetched_again(served: str) -> None:
@@ -155,6 +156,13 @@ def test_records_from_an_address(run: Any, served: str, tmp_path: Path) -> None:
         [20.0],
         given,
     )
+
+
+def test_the_folder_of_records_is_their_split(run: Any, served: str, tmp_path: Path) -> None:
+    (tmp_path / "served" / "val").mkdir()
+    (tmp_path / "served" / "val" / "a.json").write_text(json.dumps([RECORD]), encoding="utf-8")
+    assert run("datasets", "build", "wa-hls4ml", f"{served}/val/a.json?download=true", "--out", str(tmp_path / "wa"))[0] == ExitStatus.OK
+    assert store.read(tmp_path / "wa").splits == ("validation",)
 
 
 def test_wrong_records_leave_nothing(run: Any, served: str, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from hwsim.errors import HwsimError
 Tell = Callable[[str], None]
 PARTS = {"dense1": "xcu250", "dense2": "xcu250", "kebl": "xcvu9p", "tutorial": "xcu250", "ci": "xcu250", "routed": "xcvu13p"}
 """Part of each source where a design does not state its own."""
+SUBSETS = {"train": "train", "val": "validation", "test": "test", "exemplar": "exemplar"}
+"""Folders of the wa-hls4ml benchmark to splits."""
 METRICS = ("lut", "ff", "dsp", "bram18", "uram", "cycles", "interval_cycles")
 
 
@@ -160,7 +162,7 @@ def _record(record: Mapping[str, Any], path: Path, number: int) -> list[dict[str
         "graph": f"{path.name}#{meta.get('uuid') or number}",
         "device": str(record.get("target_part") or "xcu250").partition("-")[0],
         "group": str(meta.get("model_name") or meta.get("model_id") or meta.get("uuid") or number),
-        "split": str(record["subset"]).partition("/")[0] if record.get("subset") else None,
+        "split": _subset(record, path),
         **_mapping(options),
         "protocol.tool": config.get("Backend", "Vivado"),
         "protocol.version": str(record.get("vivado_version") or record.get("backend_version") or "") or None,
@@ -172,6 +174,12 @@ def _record(record: Mapping[str, Any], path: Path, number: int) -> list[dict[str
     stages = (("vsynth", "resource_report", 2.0), ("csynth", "hls_resource_report", 1.0))
     rows = [{**shared, "protocol.stage": stage, **_resources(found[key], tile), **cycles} for stage, key, tile in stages if key in found]
     return rows or [{**shared, "protocol.stage": "none", **cycles}]
+
+
+def _subset(record: Mapping[str, Any], path: Path) -> str | None:
+    """Split of a record: its own word for it, else the folder of the benchmark that its file lies in."""
+    given = str(record.get("subset") or "").partition("/")[0] or (path.parent.name if path.parent.name in SUBSETS else "")
+    return SUBSETS.get(given, given) or None
 
 
 def _resources(report: Mapping[str, float], tile: float) -> dict[str, float | None]:

@@ -28,10 +28,11 @@ def is_address(name: str | Path) -> bool:
 
 
 def kept(url: str, sha256: str) -> Path:
-    """Where a fetched file lies (`HWSIM_CACHE`, else `~/.cache/hwsim`); it need not be there."""
+    """Where a fetched file lies (`HWSIM_CACHE`, else `~/.cache/hwsim`), in a folder named as its own; it need not be there."""
     top = Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim"))
-    name = re.sub(r"[^\w.-]", "_", url.partition("?")[0].rpartition("/")[2]) or "file"
-    return top / "downloads" / (sha256.lower() or hashlib.sha256(url.encode()).hexdigest())[:16] / name
+    parts = [re.sub(r"[^\w.-]", "_", part) for part in url.partition("?")[0].partition("://")[2].split("/")[1:]]
+    code = (sha256.lower() or hashlib.sha256(url.encode()).hexdigest())[:16]
+    return (top / "downloads" / code).joinpath(*parts[-2:]) if parts[-1:] != [""] and parts else top / "downloads" / code / "file"
 
 
 def cached(name: str, url: str, sha256: str) -> Path:
@@ -101,7 +102,7 @@ def _retrieve(pooch: Any, url: str, sha256: str, path: Path) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    for path in (folder, folder.parent):
+    for path in (folder, *folder.parents[:2]):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from hwsim import api
 from hwsim.cost import Target
+from hwsim.datasets.design_graphs import network
 from hwsim.datasets.store import Dataset
 from hwsim.errors import DataMissing, InputError, UnknownName
 from hwsim.graph import Graph
@@ -112,7 +113,7 @@ class Loader:
         if mark and file.lower().endswith((".json", ".jsonl")):
             return self._record(file, record)
         found = next((place / name for place in self._places() if (place / name).is_file()), None)
-        return name if found is None else str(found)
+        return (network(name) or name) if found is None else str(found)
 
     def _places(self) -> Iterator[Path]:
         """Folders where files of rows may lie: that of the data set, those of its source, and this one."""
