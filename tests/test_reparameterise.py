@@ -125,3 +125,37 @@ def test_zeros_around_a_norm_are_not_merged_with_numbers() -> None:
     graph = hwsim.load(made, inputs=(1, 4, 8, 8))
     assert len(convs(Reparameterise()(graph))) == 2
     assert len(convs(Reparameterise(pad_with_bias=True)(graph))) == 1
+
+
+def mobile_block(*, groups: int) -> Any:
+    """Two 3x3 branches, a grouped 1x1 and a norm of the input, summed from 0; then a 1x1 convolution."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide = nn.ModuleList([nn.Conv2d(8, 8, 3, padding=1, groups=groups, bias=False) for _ in range(2)])
+            self.narrow, self.same = nn.Conv2d(8, 8, 1, groups=groups, bias=False), nn.BatchNorm2d(8)
+            self.norms = nn.ModuleList([nn.BatchNorm2d(8) for _ in range(3)])
+            self.point = nn.Conv2d(8, 8, 1)
+
+        def forward(self, x: Any) -> Any:
+            found = 0
+            for conv, norm in zip([*self.wide, self.narrow], self.norms, strict=True):
+                found = found + norm(conv(x))
+            return self.point(found + self.same(x))
+
+    return Block().eval()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_branches_alone_are_merged_and_stay_grouped(groups: int) -> None:
+    """As RepVGG and MobileOne are deployed: one convolution for the branches, the next one by itself; sums start from 0."""
+    graph = hwsim.load(mobile_block(groups=groups), inputs=(1, 8, 11, 11)).replace(values={})
+    first, second = convs(Reparameterise(chains=False)(graph))
+    merged = Reparameterise(chains=False)(graph)
+    assert first.attrs["groups"] == groups
+    assert merged.tensors[first.inputs[1]].shape == (8, 8 // groups, 3, 3)
+    assert second.inputs[1].endswith("point.weight")
+    assert len(merged.nodes) == 2

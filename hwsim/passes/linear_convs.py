@@ -111,7 +111,7 @@ def summed(first: Conv, second: Conv) -> Conv | None:
     inside = all(m >= 0 and m + n <= k for m, n, k in zip(margins, small.taps, large.taps, strict=True))
     if first.stride != second.stride or first.outputs != second.outputs or first.inputs != second.inputs or not inside:
         return None
-    groups = first.groups if first.groups == second.groups else 1
+    groups = math.gcd(first.groups, second.groups)
     made = replace(large, groups=groups, has_bias=first.has_bias or second.has_bias, kernel=None, bias=None)
     wide, narrow = large.dense, small.dense
     if wide is None or narrow is None or first.shift is None or second.shift is None:

@@ -29,11 +29,13 @@ class Reparameterise:
     zeros; a merge across zeros would be wrong there. None: yes where the graph has no numbers."""
     epsilon: float = 1e-5
     """What batch norms add to the variance."""
+    chains: bool = True
+    """Whether convolutions that follow each other are merged, too; many deploy each on its own (RepVGG, MobileOne, FastViT)."""
 
     def __call__(self, graph: Graph) -> Graph:
         """The graph with one convolution for each such group; the same values up to rounding."""
         biased = not graph.values if self.pad_with_bias is None else self.pad_with_bias
-        return _Merger(graph, pad_with_bias=biased, epsilon=self.epsilon).run()
+        return _Merger(graph, pad_with_bias=biased, epsilon=self.epsilon, chains=self.chains).run()
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class _Group:
 
 
 class _Merger:
-    def __init__(self, graph: Graph, *, pad_with_bias: bool, epsilon: float) -> None:
-        self.graph, self.pad_with_bias, self.epsilon = graph, pad_with_bias, epsilon
+    def __init__(self, graph: Graph, *, pad_with_bias: bool, epsilon: float, chains: bool) -> None:
+        self.graph, self.pad_with_bias, self.epsilon, self.chains = graph, pad_with_bias, epsilon, chains
         self.groups: dict[str, _Group] = {}
         self.order: list[Node | str] = []
 
@@ -71,12 +73,17 @@ class _Merger:
             return replace(before, node=node, conv=scaled(before.conv, *self._affine(node)), parts=before.parts + 1)
         if node.kind == "conv" and (conv := self._conv(node)):
             return self._behind(node, conv) or _Group(node, node.inputs[0], conv, (node.path,))
-        if node.kind == "elementwise" and node.attrs["fn"] == "add" and len(node.inputs) == 2:
-            return self._beside(node)
+        if node.kind == "elementwise" and node.attrs["fn"] == "add":
+            return self._beside(node) if len(node.inputs) == 2 else self._moved(node) if len(node.inputs) == 1 else None
         return None
 
+    def _moved(self, node: Node) -> _Group | None:
+        """A group and a number that is not kept (sums that start from 0), where no numbers are asked for."""
+        before = self._taken(node.inputs[0]) if node.inputs and not self.graph.values else None
+        return before and replace(before, node=node, conv=replace(before.conv, has_bias=True, bias=None), parts=before.parts + 1)
+
     def _behind(self, node: Node, conv: Conv) -> _Group | None:
-        before = self._branch(node.inputs[0])
+        before = self._branch(node.inputs[0]) if self.chains else None
         made = chained(before.conv, conv, pad_with_bias=self.pad_with_bias) if before else None
         if before is None or made is None:
             return None
