@@ -261,13 +261,26 @@ def compare(
 ) -> list[Estimate]:
     """One estimate a target of the same network, which is loaded once; arguments as for `estimate`.
 
-    Each family takes the mapping options that it knows, so that GPUs and FPGAs can stand side by side.
+    Each family takes the mapping options that it knows, so that GPUs and FPGAs can stand side by side. A surrogate answers for its own
+    family; the others keep their closed form.
     """
     load_options = {"batch": batch, "dims": dims, "allow_unsupported": allow_unsupported, "passes": passes}
     work = workload(model, phase=phase, seq_len=seq_len, kv_len=kv_len, **load_options)
     found = [find(t, overrides=set) for t in targets]
     chosen = _options_by_family([family for family, _ in found], mapping)
-    return [_run(work, f, d, method=method, must_fit=must_fit, options=chosen[f.family]) for f, d in found]
+    who = {f.family: _method_of(method, f.family, several=len(chosen) > 1) for f, _ in found}
+    return [_run(work, f, d, method=who[f.family], must_fit=must_fit, options=chosen[f.family]) for f, d in found]
+
+
+def _method_of(method: str, family: str, *, several: bool) -> str:
+    """Who answers for a family among several: a surrogate for its own, the closed form for the others."""
+    from hwsim.surrogates.methods import CLOSED_FORM, PREFIX
+
+    if not (several and method.startswith(PREFIX)):
+        return method
+    from hwsim.surrogates import store
+
+    return method if store.read(method.removeprefix(PREFIX)).config["family"] == family else CLOSED_FORM
 
 
 def _options_by_family(families: Sequence[Target], mapping: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -304,6 +317,7 @@ def sweep(
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name everywhere
     load: Mapping[str, Any] | None = None,
     run: Mapping[str, Any] | None = None,
+    method: str = "closed-form",
     **mapping: Any,
 ) -> Any:
     """Cost of many design points: the best ones, the Pareto front, and why the others fail.
@@ -319,6 +333,7 @@ def sweep(
         sample: grid, random, lhs or sobol, the last three with a number of `points` and a `seed`.
         load: arguments of `load` that all points share: batch, seq_len, dims, passes ...
         run: how it is run: backend, processes, out, progress ... (`hwsim.sweep.running.execute`).
+        method: who answers at every point: `closed-form` or `surrogate:NAME`, which is slower and gives no ranges.
         mapping: mapping options that all points share.
 
     >>> import hwsim
@@ -345,6 +360,7 @@ def sweep(
         sample=sample,
         points=points,
         seed=seed,
+        method=method,
     )
     conditions = (where,) if isinstance(where, str) else tuple(where)
     return execute(plan(made, where=[c for c in conditions if c], pareto=pareto, best=best), **(run or {}))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwsim.sweep.spec import Spec
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_UNUSED = ("method", "must_fit", "as_json", "conventions")
+_UNUSED = ("must_fit", "as_json", "conventions")
 """Options of a single estimate that a sweep has no use for."""
 
 
@@ -111,7 +111,8 @@ def sweep(source: str | None, **given: Any) -> None:
     """Many design points: the best, the Pareto front, and why the others fail.
 
     MODEL is a name or a file as for `hwsim estimate`; SWEEP.yaml says what the options say, and options given beside it count more.
-    Points that do not fit on the device are ruled out, unless --misfits is given.
+    Points that do not fit on the device are ruled out, unless --misfits is given. With --method surrogate:NAME a trained surrogate answers
+    at every point: slower (thousands of points a second, or some hundred where it takes one at a time), and without ranges.
 
     \b
     Examples:
@@ -123,6 +124,7 @@ def sweep(source: str | None, **given: Any) -> None:
       hwsim sweep vit_s16 --on l4 --model-axis num_layers=6:12:2 --vary dtype=fp16,int8 --pareto latency,energy
       hwsim sweep resnet50 --on l4 --on a100-sxm-80gb --sample sobol --points 100000 \\
           --vary 'clock_hz=1GHz..2GHz' --vary 'dram_b_per_s=0.3TB/s..3TB/s log' --save-spec memory.yaml
+      hwsim sweep resnet50 --on rtx-4090 --dtype amp --vary batch=1,8,32,128 --method surrogate:gpu-networks
       hwsim sweep memory.yaml --json
     """
     from hwsim.sweep.plan import plan
@@ -226,6 +228,7 @@ def _said(source: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     }
     names = ("batch", "seq_len", "kv_len", "phase", "allow_unsupported", "seed", "best", "top", "sample", "points")
     found |= {n: given.get(n) for n in names}
+    found["method"] = given["method"] if given["method"] != "closed-form" else None
     return {n: v for n, v in found.items() if v} | ({"where": where} if where is not None else {})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp, spread
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.trained import check_family, ranged, trusted
-from hwsim.surrogates.tuning import Correction
+from hwsim.surrogates.tuning import Correction, TunableRows
 
 
 class Additive(Protocol):
@@ -39,6 +39,8 @@ class AdditiveSurrogate:
     """A trained additive surrogate; answers as the cost function of its family does."""
 
     stored: Stored
+    columns: ClassVar[bool] = True
+    """Whether it takes columns of points, as cost functions do."""
 
     @cached_property
     def members(self) -> tuple[Mlp, ...]:
@@ -101,17 +103,12 @@ class AdditiveSurrogate:
         """What measurements of another device added; None where it was not tuned."""
         return Correction.of(self.stored.weights)
 
-    @property
-    def standard(self) -> tuple[np.ndarray, np.ndarray]:
-        """(mean, scale) of the features in training; 1e6 and more of one that is not seen."""
-        return self.members[0].mean, self.members[0].scale
-
-    def log_factors(self, graphs: Graphs) -> tuple[np.ndarray, np.ndarray]:
-        """(logarithm of the factor of each row, shape `(rows, 1)`, disagreement on each network), before any tuning."""
+    def rows(self, graphs: Graphs) -> TunableRows:
+        """What the members say of each row, before any tuning."""
         factor, uncertain = self._factors(graphs.features.astype(float))
-        share = graphs.cost[:, 0] * np.exp(factor)
-        first = graphs.start[:-1]
-        return factor[:, None], np.add.reduceat(share * uncertain, first) / np.add.reduceat(share, first)
+        share, first = graphs.cost[:, 0] * np.exp(factor), graphs.start[:-1]
+        spread = np.add.reduceat(share * uncertain, first) / np.add.reduceat(share, first)
+        return TunableRows(graphs, factor[:, None], spread[:, None], self.members[0].mean, self.members[0].scale)
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
         """Whether a prediction lies where the surrogate was trained: kind of network, its rows, members' agreement, device, mapping."""

@@ -26,7 +26,16 @@ _VALUES: Mapping[str, Callable[[Cost], Any]] = {
 
 
 def value_of(cost: Cost, metric: str) -> float:
-    """What a cost says of a metric of data sets.
+    """What the cost of a single point says of a metric of data sets.
+
+    Raises:
+        UnknownName: it says nothing of it.
+    """
+    return float(values_of(cost, metric))
+
+
+def values_of(cost: Cost, metric: str) -> np.ndarray:
+    """The same for all points, shape `()` or `(points,)`.
 
     Raises:
         UnknownName: it says nothing of it.
@@ -34,7 +43,7 @@ def value_of(cost: Cost, metric: str) -> float:
     if metric not in _VALUES:
         raise UnknownName("metric", metric, _VALUES)
     try:
-        return float(_VALUES[metric](cost))
+        return np.asarray(_VALUES[metric](cost), dtype=float)
     except KeyError:
         raise UnknownName("metric of this family", metric, [name for name in _VALUES if _says(cost, name)]) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class OperatorSurrogate:
     """Trained trees, one set an operator and device; what they do not know keeps its closed form."""
 
     stored: Stored
+    columns: ClassVar[bool] = True
+    """Whether it takes columns of points, as cost functions do."""
 
     @cached_property
     def models(self) -> dict[tuple[str, str], Trees]:

@@ -11,7 +11,7 @@ from hwsim.cost import Program
 from hwsim.errors import InputError
 from hwsim.surrogates.edges import row_edges
 from hwsim.surrogates.graphs import Graphs
-from hwsim.surrogates.metrics import value_of
+from hwsim.surrogates.metrics import values_of
 
 
 def metrics_of(target: Any) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def metrics_of(target: Any) -> tuple[str, ...]:
 
 
 def of_program(target: Any, program: Program, *, device: Any, mapping: Any, metrics: Sequence[str] = ()) -> Graphs:
-    """One program as graphs with one network, not measured.
+    """One program as graphs with one network, not measured; columns of points in device or mapping make a network each.
 
     Args:
         target: the family; offers `row_features`, and `row_costs` with `surrogate_metrics` and `surrogate_readout` or times of GPU kernels.
@@ -39,17 +39,22 @@ def of_program(target: Any, program: Program, *, device: Any, mapping: Any, metr
     given: dict[str, Any] = {"device": device, "mapping": mapping}
     features = np.asarray(target.row_features(program, **given), dtype=np.float32)
     cost, floor, least, rest = _costs(target, program, device, mapping)
+    shape = np.broadcast_shapes(features.shape[:-1], cost.shape[:-1])
+    points, rows = int(np.prod(shape[:-1], dtype=int)), shape[-1]
     at = [offered.index(name) for name in metrics or offered]
     readout = getattr(target, "surrogate_readout", ("sum",))
+    features, cost, floor = (np.broadcast_to(a, (*shape, a.shape[-1])).reshape(points * rows, -1) for a in (features, cost, floor))
+    least, rest = (np.broadcast_to(a, (*shape[:-1], a.shape[-1])).reshape(points, -1)[:, at] for a in (least, rest))
+    edges = row_edges(program)
     return Graphs(
         features=features,
         cost=cost[:, at],
         floor=floor[:, at],
-        start=np.array([0, len(features)]),
-        edges=row_edges(program),
-        rest=rest[:, at],
-        least=least[:, at],
-        measured=np.full((1, len(at)), np.nan),
+        start=np.arange(points + 1) * rows,
+        edges=(edges[:, None, :] + (np.arange(points) * rows)[:, None]).reshape(2, -1),
+        rest=rest,
+        least=least,
+        measured=np.full((points, len(at)), np.nan),
         feature_names=tuple(target.feature_names),
         metrics=tuple(offered[i] for i in at),
         readout=tuple(readout[i] for i in at),
@@ -57,15 +62,17 @@ def of_program(target: Any, program: Program, *, device: Any, mapping: Any, metr
 
 
 def _costs(target: Any, program: Program, device: Any, mapping: Any) -> tuple[np.ndarray, ...]:
-    """(closed forms of the rows, their floors, least of the network, what it takes beside its rows)."""
+    """(closed forms of the rows, their floors, least of the network, what it takes beside its rows), metrics along the last axis."""
     if not hasattr(target, "row_costs"):
         return _kernels(program, device, mapping)
     cost = np.asarray(target.row_costs(program, device=device, mapping=mapping), dtype=float)
     whole = target.cost(program, device=device, mapping=mapping)
+    totals = np.stack(np.broadcast_arrays(*(values_of(whole, name) for name in target.surrogate_metrics)), axis=-1)
     reads = [np.max if how == "max" else np.sum for how in target.surrogate_readout]
-    columns = zip(target.surrogate_metrics, reads, cost.T, strict=True)
-    rest = np.array([[value_of(whole, name) - float(read(column)) for name, read, column in columns]])
-    return cost, np.zeros_like(cost), np.zeros_like(rest), np.where(np.abs(rest) > 1e-9 * np.abs(cost).max(initial=1.0), rest, 0.0)
+    made = np.stack([read(cost[..., i], axis=-1) for i, read in enumerate(reads)], axis=-1)
+    rest = totals - made
+    rest = np.where(np.abs(rest) > 1e-9 * np.abs(cost).max(initial=1.0), rest, 0.0)
+    return cost, np.zeros_like(cost), np.zeros_like(rest), rest
 
 
 def _kernels(program: Program, device: Any, mapping: Any) -> tuple[np.ndarray, ...]:
@@ -75,7 +82,13 @@ def _kernels(program: Program, device: Any, mapping: Any) -> tuple[np.ndarray, .
 
     constants, tables = gpu_constants(), program.tables
     times = [kernel_time(t, device=device, constants=constants) for t in tables]
-    cost = np.concatenate([time.latency_s * t.count for t, time in zip(tables, times, strict=True)])
+    cost = _joined([np.asarray(time.latency_s) * t.count for t, time in zip(tables, times, strict=True)])
     peak = [arithmetic(t, time, device=device, constants=constants)[1] * t.count for t, time in zip(tables, times, strict=True)]
     host = host_s(float(sum(t.count.sum() for t in tables)), mapping, constants.networks)
-    return cost[:, None], np.concatenate(peak)[:, None], np.array([[host]]), np.zeros((1, 1))
+    return cost[..., None], _joined(peak)[..., None], np.array([host]), np.zeros(1)
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of all tables along the last axis."""
+    lead = np.broadcast_shapes(*(np.shape(p)[:-1] for p in parts))
+    return np.concatenate([np.broadcast_to(p, (*lead, np.shape(p)[-1])) for p in parts], axis=-1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from hwsim.cost import Cost, Program
 from hwsim.errors import InputError
 from hwsim.estimate import Interval
 from hwsim.surrogates.graphs import Graphs
-from hwsim.surrogates.metrics import offset, range_name, value_of
+from hwsim.surrogates.metrics import offset, range_name, value_of, values_of
 from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.ridge import Ridge
 from hwsim.surrogates.store import Stored
@@ -50,6 +50,8 @@ class ResidualSurrogate:
     """A trained residual surrogate; answers as the cost function of its family does."""
 
     stored: Stored
+    columns: ClassVar[bool] = True
+    """Whether it takes columns of points, as cost functions do."""
 
     @cached_property
     def models(self) -> dict[str, Ridge]:
@@ -78,17 +80,19 @@ class ResidualSurrogate:
         given: dict[str, Any] = {"device": device, "mapping": mapping}
         target = self.target()
         closed, graphs = target.cost(program, **given), of_program(target, program, **given)
-        wanted, inside = self.answers(graphs, {name: value_of(closed, name) for name in self.models})
+        wanted, inside = self.answers(graphs, {name: values_of(closed, name) for name in self.models})
         cost = scaled(target, program, closed, graphs, wanted, **given)
-        return Cost(**{**vars(cost), "extra": {**cost.extra, SCORE: np.asarray(min(inside.values()))}})
+        least = np.min(np.stack(list(inside.values())), axis=0)
+        return Cost(**{**vars(cost), "extra": {**cost.extra, SCORE: least if np.ndim(closed.latency_s) else least[0]}})
 
-    def answers(self, graphs: Graphs, closed: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-        """(value, in-domain score) of one network by metric; what is nothing in closed form stays nothing."""
+    def answers(self, graphs: Graphs, closed: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """(values, in-domain scores) of networks by metric, shape `(N,)`; what is nothing in closed form stays nothing."""
         value, inside = {}, {}
         for metric, model in self.models.items():
-            z, o = summary(graphs, metric)[0], offset(metric)
-            inside[metric] = float(model.inside(z))
-            value[metric] = max((closed[metric] + o) * float(np.exp(model(z))) - o, 0.0) if closed[metric] > 0 else 0.0
+            z, o = summary(graphs, metric), offset(metric)
+            inside[metric] = model.inside(z)
+            found = np.maximum((closed[metric] + o) * np.exp(model(z)) - o, 0.0)
+            value[metric] = np.where(closed[metric] > 0, found, 0.0)
         return value, inside
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
@@ -129,18 +133,27 @@ def _range(stored: Stored, metric: str, cost: Cost, entry: Mapping[str, Any]) ->
     return Interval(low, high, level, f"{stored.metrics['suite']}/all", entry["median_ape"])
 
 
-def scaled(target: Any, program: Program, closed: Cost, graphs: Graphs, wanted: Mapping[str, float], *, device: Any, mapping: Any) -> Cost:
-    """Cost of a program whose metrics come to these values, every row by one factor, never below what physics allows it."""
+def scaled(
+    target: Any, program: Program, closed: Cost, graphs: Graphs, wanted: Mapping[str, np.ndarray], *, device: Any, mapping: Any
+) -> Cost:
+    """Cost of a program whose metrics come to these values, every row by one factor, never below what physics allows it.
+
+    Args:
+        wanted: by metric, shape `(points,)`; of one where nothing varies.
+    """
     given: dict[str, Any] = {"device": device, "mapping": mapping}
+    shape = (*np.shape(closed.latency_s), program.row_count)
     if hasattr(target, "surrogate_metrics"):
         rows = {}
         for at, metric in enumerate(graphs.metrics):
             if metric in wanted:
-                rest = float(graphs.rest[0, at])
-                made = float(graphs.closed_form[0, at]) - rest
-                rows[metric] = np.full(program.row_count, max(wanted[metric] - rest, 0.0) / made if made > 0 else 1.0)
+                rest = graphs.rest[:, at]
+                made = graphs.closed_form[:, at] - rest
+                factor = np.where(made > 0, np.maximum(wanted[metric] - rest, 0.0) / np.where(made > 0, made, 1.0), 1.0)
+                rows[metric] = np.broadcast_to(factor[:, None] if len(shape) == 2 else factor, shape)
         return target.cost_with(program, row_factor=rows, **given)
     alone = target.cost_with(program, row_factor=np.ones(program.row_count), **given)
-    rows = np.asarray(closed.row_latency_s)
-    busy = float(np.sum(rows * np.concatenate([np.asarray(table.count) for table in program.tables])))
-    return target.cost_with(program, row_factor=rows / np.asarray(alone.row_latency_s) * wanted["latency_s"] / busy, **given)
+    each = np.asarray(closed.row_latency_s)
+    busy = np.sum(each * np.concatenate([np.asarray(table.count) for table in program.tables]), axis=-1, keepdims=True)
+    total = wanted["latency_s"][:, None] if len(shape) == 2 else wanted["latency_s"]
+    return target.cost_with(program, row_factor=each / np.asarray(alone.row_latency_s) * total / busy, **given)

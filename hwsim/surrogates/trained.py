@@ -16,9 +16,18 @@ def check_family(stored: Stored, program: Program) -> None:
     Raises:
         InputError: it is of another family.
     """
+    check_family_name(stored, program.family)
+
+
+def check_family_name(stored: Stored, asked: str) -> None:
+    """Refuse a family that a surrogate does not speak for.
+
+    Raises:
+        InputError: it is another one.
+    """
     family = stored.config["family"]
-    if program.family != family:
-        raise InputError(f"surrogate {stored.name!r} speaks for {family}; this is a program of the family {program.family!r}")
+    if asked != family:
+        raise InputError(f"surrogate {stored.name!r} speaks for {family}; this is a program of the family {asked!r}")
 
 
 def trusted(stored: Stored, program: Program, *, device: Any, mapping: Any) -> bool:

@@ -16,6 +16,7 @@ from hwsim.errors import InputError, UnknownName
 from hwsim.graph import Graph
 from hwsim.sweep.space import LAYERS, Base, Outer, is_builder
 
+CLOSED_FORM = "closed-form"
 MOST_PROGRAMS = 256
 """Programs of one network that are kept while a sweep goes through its blocks."""
 
@@ -103,7 +104,8 @@ class Preparing:
             programs.clear()
         target, device = api.find(base.device, overrides=base.set)
         mapping = mapping_of(target, graph, base.mapping)
-        return Block(outer, target, device, mapping, api.lowered(target, graph, device=device, mapping=mapping))
+        program = api.lowered(target, graph, device=device, mapping=mapping)
+        return Block(outer, _answering(target, base.method), device, mapping, program)
 
     def graph(self, base: Base) -> Graph:
         """The network, loaded once."""
@@ -116,6 +118,14 @@ class Preparing:
 
     def _loaded(self, base: Base) -> Graph:
         return api.workload(base.model, **base.load).graph
+
+
+def _answering(target: Target, method: str) -> Target:
+    if method == CLOSED_FORM:
+        return target
+    from hwsim.surrogates.in_sweeps import answered_by
+
+    return answered_by(method, target)
 
 
 def _identity(model: Any) -> Any:

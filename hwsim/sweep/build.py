@@ -30,6 +30,7 @@ def space(
     points: int = 0,
     seed: int = 0,
     free: bool = False,
+    method: str = "closed-form",
 ) -> Space:
     """Design points of models on devices.
 
@@ -44,6 +45,7 @@ def space(
         sample: grid, random, lhs or sobol.
         points: points in all of a sample, spread evenly over what makes programs of its own.
         free: for a search: ranges need no steps, not even where every value makes a program; no points are numbered.
+        method: who answers at every point: `closed-form` or `surrogate:NAME`.
 
     >>> space("resnet50", "a100-sxm-80gb", vary={"sm_count": "64:128:32", "dtype": "fp16,int8"}).count
     6
@@ -54,7 +56,7 @@ def space(
     """
     models_, devices_ = _several(models), _several(devices)
     names = Names.of(models_, devices_)
-    base = Base(models_[0], devices_[0], dict(load or {}), dict(mapping or {}), dict(set or {}))
+    base = Base(models_[0], devices_[0], dict(load or {}), dict(mapping or {}), dict(set or {}), method)
     lists = [Axis(n, Choices(tuple(v)), outer=True) for n, v in (("model", models_), ("device", devices_)) if len(v) > 1]
     said = [*({f"model.{k}": v for k, v in (model_axes or {}).items()}).items(), *vary.items()]
     axes = (*lists, *(_axis(raw, names.kind(name, raw), free=free) for name, raw in said))

@@ -32,6 +32,8 @@ class Base:
     """Options of `Target.mapping`."""
     set: Mapping[str, Any] = field(default_factory=dict)
     """Device quantities to change."""
+    method: str = "closed-form"
+    """Who answers: `closed-form` or `surrogate:NAME`."""
 
 
 @dataclass(frozen=True)

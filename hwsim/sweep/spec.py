@@ -53,6 +53,8 @@ class Spec:
     best: str = ""
     """Metric of the best point and of the top list; by default the first objective, else latency."""
     top: int = 10
+    method: str = "closed-form"
+    """Who answers: `closed-form` or `surrogate:NAME`."""
 
     def space(self, *, free: bool = False) -> Space:
         """The design points.
@@ -79,6 +81,7 @@ class Spec:
             points=self.points,
             seed=self.seed,
             free=free,
+            method=self.method,
         )
 
     def to_dict(self) -> dict[str, Any]:
