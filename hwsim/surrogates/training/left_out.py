@@ -92,11 +92,13 @@ def ensemble(
 
 
 def _watched(by: np.ndarray, recipe: NetworkRecipe, seed: int) -> np.ndarray:
-    """Networks of a share of the names, at least of one; none where patience watches nothing."""
+    """Networks of a share of the names, of one or more, but not of all; of a share of the networks where there is one name."""
     known = sorted(set(by.tolist()))
     if not recipe.patience:
         return np.zeros(len(by), dtype=bool)
-    chosen = np.random.default_rng(seed).permutation(known)[: max(1, round(recipe.validation * len(known)))]
+    if len(known) == 1 < len(by):
+        return _watched(np.arange(len(by)), recipe, seed)
+    chosen = np.random.default_rng(seed).permutation(known)[: min(max(1, round(recipe.validation * len(known))), len(known) - 1)]
     return np.isin(by, chosen)
 
 
