@@ -15,9 +15,24 @@ REAL_ESRGAN = "Wang et al. 2021, Real-ESRGAN, arXiv:2107.10833"
 
 @model("quicksrnet_small", family="quicksrnet", summary="QuickSRNet small, four times larger", source=QUICKSRNET)
 @model("quicksrnet_medium", family="quicksrnet", summary="QuickSRNet medium, four times larger", source=QUICKSRNET, depth=5)
-@model("quicksrnet_large", family="quicksrnet", summary="QuickSRNet large, four times larger", source=QUICKSRNET, depth=11, width=64, anchor=True)
+@model(
+    "quicksrnet_large",
+    family="quicksrnet",
+    summary="QuickSRNet large, four times larger",
+    source=QUICKSRNET,
+    depth=11,
+    width=64,
+    anchor=True,
+)
 def quicksrnet(
-    *, name: str = "quicksrnet", batch: int = 1, image_size: int = 128, scale: int = 4, width: int = 32, depth: int = 2, anchor: bool = False
+    *,
+    name: str = "quicksrnet",
+    batch: int = 1,
+    image_size: int = 128,
+    scale: int = 4,
+    width: int = 32,
+    depth: int = 2,
+    anchor: bool = False,
 ) -> Graph:
     """`depth` convolutions of 3x3 between the first and the last; `anchor` adds the enlarged input."""
     b = GraphBuilder(name, source=f"zoo:{name}", batch=batch)

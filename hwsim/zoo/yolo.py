@@ -141,7 +141,9 @@ def _attention(b: GraphBuilder, x: str) -> str:
         qkv = b.add("reshape", [qkv], shape=(batch, count, 2 * key + size, pixels))
         q, k, v = b.add_many("split", [qkv], sizes=(key, key, size), axis=2)
         scores = b.add("softmax", [b.add("matmul", [b.add("transpose", [q], perm=(0, 1, 3, 2)), k])])
-        y = b.add("reshape", [b.add("matmul", [v, b.add("transpose", [scores], perm=(0, 1, 3, 2))])], shape=(batch, channels, height, width))
+        y = b.add(
+            "reshape", [b.add("matmul", [v, b.add("transpose", [scores], perm=(0, 1, 3, 2))])], shape=(batch, channels, height, width)
+        )
         place = _conv(b, b.add("reshape", [v], shape=(batch, channels, height, width)), channels, 3, "pe", groups=channels, silu=False)
         return _conv(b, add(b, y, place, path="add"), channels, 1, "proj", silu=False)
 

@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: models of torchvision that its own library does not share with timm (segmentation, video, GoogLeNet ...), without weights."""
+"""`torchvision:NAME`: models of torchvision, some of which timm does not have (segmentation, video, GoogLeNet), without weights."""
 
 from __future__ import annotations
 
