@@ -156,7 +156,7 @@ def test_ranges_hold_networks_that_were_left_out() -> None:
     labels = {"architecture": np.array([f"n{i}" for i in range(60)])}
     object.__setattr__(graphs, "labels", labels)
     factor = np.full((len(graphs.features), 1), 0.4)
-    known = tuning.Start(store.Stored("", {}, {}), graphs, factor, np.zeros(60), np.zeros(4), np.ones(4))
+    known = tuning.Start(graphs, factor, np.zeros((60, 1)), np.zeros(4), np.ones(4))
     some = known.take(np.arange(25))
     ratio = some.graphs.measured[:, 0] / some.judged()[:, 0]
     low, high = np.quantile(ratio, [0.05, 0.95])
@@ -208,4 +208,4 @@ def test_options_that_do_not_go_together(tmp_path: Path, capsys: pytest.CaptureF
     ):
         assert main(["train", *given]) != 0
         assert message in " ".join(capsys.readouterr().err.split())
-    assert hasattr(trained("gpu-networks"), "log_factors")
+    assert hasattr(trained("gpu-networks"), "rows")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.residual import ranges, scaled
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.trained import check_family, trusted
+from hwsim.surrogates.tuning import Correction, TunableRows
 
 KIND = "graph"
 
@@ -81,7 +82,11 @@ class GraphSurrogate:
             if getattr(graphs, name) != tuple(self.stored.config[key]):
                 expected = ", ".join(self.stored.config[key])
                 raise InputError(f"surrogate {self.stored.name!r} was trained on other {key}; expected {expected}")
-        return networks.predicted(self.members, graphs)
+        if self.correction is None:
+            return networks.predicted(self.members, graphs)
+        rows = self.rows(graphs)
+        found = rows.graphs.total(np.maximum(rows.graphs.cost * np.exp(rows.factor + self.correction(graphs.features)), graphs.floor))
+        return np.maximum(found, graphs.least)
 
     def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
         """Cost of the program; `extra` carries `surrogate_spread`, the disagreement of the members, and `surrogate_distance`.
@@ -112,11 +117,32 @@ class GraphSurrogate:
         if not isinstance(self.recipe, Factored):
             found, spread = networks.answers(self.members, graphs)
             return found, spread[0]
-        factors = np.stack([networks.factors(member, graphs) for member in self.members])
+        found = self.rows(graphs)
+        shift = 0.0 if self.correction is None else self.correction(graphs.features)
+        return np.maximum(found.graphs.cost * np.exp(found.factor + shift), graphs.floor), found.spread[0]
+
+    @cached_property
+    def correction(self) -> Correction | None:
+        """What measurements of another device added; None where it was not tuned."""
+        return Correction.of(self.stored.weights)
+
+    def rows(self, graphs: Graphs) -> TunableRows:
+        """What the members say of each row, before any tuning.
+
+        Raises:
+            InputError: they do not learn factors of rows.
+        """
+        if not isinstance(self.recipe, Factored):
+            raise InputError(f"surrogate {self.stored.name!r} is no sum over rows")
+        at = [self.stored.config["metrics"].index(name) for name in graphs.metrics]
+        factors = np.stack([networks.factors(member, graphs)[:, at] for member in self.members])
         grain = self.recipe.grain * np.array([offset(name) for name in graphs.metrics])
-        rows = (graphs.cost + grain) * np.exp(factors.mean(axis=0))
-        share = rows / np.maximum(rows.sum(axis=0), 1e-300)
-        return np.maximum(rows, graphs.floor), np.sum(share * factors.std(axis=0), axis=0)
+        shown = replace(graphs, cost=graphs.cost + grain)
+        cost = shown.cost * np.exp(factors.mean(axis=0))
+        share = cost / np.maximum(np.add.reduceat(cost, graphs.start[:-1]), 1e-300)[graphs.owner]
+        spread = np.add.reduceat(share * factors.std(axis=0), graphs.start[:-1])
+        mean, scale = (getattr(self.members[0], name).numpy().astype(float) for name in ("mean", "scale"))
+        return TunableRows(shown, factors.mean(axis=0), spread, mean, scale)
 
     def known(self, program: Program, cost: Cost, *, device: Any, mapping: Any) -> bool:
         """Whether a prediction lies where the surrogate was trained: device, mapping, its rows, members' agreement."""

@@ -38,6 +38,21 @@ REWEIGHTED = 6
 
 
 @dataclass(frozen=True)
+class TunableRows:
+    """What the members of a surrogate say of the rows of networks."""
+
+    graphs: Graphs
+    """With the closed forms that factors multiply."""
+    factor: np.ndarray
+    """Logarithm of the factor of each row, shape `(rows, metrics)`."""
+    spread: np.ndarray
+    """Disagreement of the members on each network, shape `(networks, metrics)`."""
+    mean: np.ndarray
+    scale: np.ndarray
+    """Of the features in training, shape `(features,)` each; 1e6 and more of one that is not seen."""
+
+
+@dataclass(frozen=True)
 class Correction:
     """What is added to the logarithm of the factor of every row."""
 

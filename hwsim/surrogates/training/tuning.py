@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from hwsim.surrogates import store
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.methods import trained
 from hwsim.surrogates.metrics import offset
+from hwsim.surrogates.networks.recipes import Factored
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training.default import CHOICES
 from hwsim.surrogates.training.left_out import error_table, folds
 from hwsim.surrogates.training.lowered import Lowered, from_dataset
-from hwsim.surrogates.tuning import Correction, log_totals, tuned
+from hwsim.surrogates.tuning import Correction, TunableRows, log_totals, tuned
 
 Tell = Callable[[str], None]
 FEWEST = 3
@@ -29,18 +30,8 @@ FOLDS = 20
 
 
 @dataclass(frozen=True)
-class Start:
-    """A surrogate that can be tuned, and what it says of networks."""
-
-    stored: Stored
-    graphs: Graphs
-    factor: np.ndarray
-    """Logarithm of each row's factor, shape `(rows, metrics)`."""
-    spread: np.ndarray
-    """Disagreement of its members on each network, shape `(networks,)`; zeros where it has one."""
-    mean: np.ndarray
-    scale: np.ndarray
-    """Of the features where it was trained, shape `(features,)` each."""
+class Start(TunableRows):
+    """Networks that were measured, and what a surrogate says of their rows."""
 
     def correction(self, chosen: np.ndarray | None = None) -> Correction:
         """What these networks teach, all by default."""
@@ -76,21 +67,24 @@ def start(name: str, graphs: Graphs) -> Start:
         InputError: it cannot be tuned, or predicts none of the metrics.
     """
     stored, model = store.read(name), trained(name)
-    if not hasattr(model, "log_factors"):
+    if not _tunable(model):
         raise InputError(f"surrogate {name!r} is no sum over rows; those that are, and can be taken to another device: {_fitting()}")
-    wanted = tuple(stored.config.get("metrics", ("latency_s",)))
+    wanted = _metrics(stored)
     kept = [metric for metric in wanted if metric in graphs.metrics]
     if not kept:
         raise InputError(f"found the metrics {', '.join(graphs.metrics)}; surrogate {name!r} predicts {', '.join(wanted)}")
-    shown = only(graphs, kept)
-    factor, spread = model.log_factors(shown)
-    return Start(stored, shown, factor, spread, *model.standard)
+    return Start(**vars(model.rows(only(graphs, kept))))
 
 
 def _fitting() -> str:
     families = plugins.available("hwsim.targets")
     speaking = [name for name in store.names() if store.read(name).config.get("family") in families]
-    return ", ".join(name for name in speaking if hasattr(trained(name), "log_factors")) or "none"
+    return ", ".join(name for name in speaking if _tunable(trained(name))) or "none"
+
+
+def _tunable(model: Any) -> bool:
+    """Whether a surrogate learns factors of rows."""
+    return hasattr(model, "rows") and isinstance(getattr(model, "recipe", Factored()), Factored)
 
 
 def only(graphs: Graphs, metrics: list[str]) -> Graphs:
@@ -114,7 +108,7 @@ def tune(name: str, data: Lowered, *, source: str, called: str, tell: Tell | Non
         UnknownName: no such surrogate.
         InputError: it cannot be tuned, it predicts none of the metrics, or fewer than three networks were measured.
     """
-    given = start(name, data.graphs)
+    stored, given = store.read(name), start(name, data.graphs)
     count = len(set(given.graphs.labels["architecture"].tolist()))
     if count < FEWEST:
         raise InputError(f"{source}: found {count} different networks that were measured; expected {FEWEST} or more, ten for choice")
@@ -132,8 +126,8 @@ def tune(name: str, data: Lowered, *, source: str, called: str, tell: Tell | Non
         "untrained": first["untuned"],
         "metrics": tables,
     }
-    weights = {**given.stored.weights, **given.correction().arrays()}
-    config = _config(given, name=name, source=source)
+    weights = {**stored.weights, **_whole(given.correction(), given.graphs.metrics, stored).arrays()}
+    config = _config(stored.config, given, name=name, source=source)
     return Stored(called, config, weights, metrics, _card(called, name, config, metrics))
 
 
@@ -151,8 +145,20 @@ def _groups(graphs: Graphs) -> np.ndarray:
     return np.array(["/".join(names) for names in zip(*parts, strict=True)])
 
 
-def _config(given: Start, *, name: str, source: str) -> dict[str, Any]:
-    before, labels = given.stored.config, given.graphs.labels
+def _whole(correction: Correction, metrics: tuple[str, ...], stored: Stored) -> Correction:
+    """With every metric of the surrogate; those that were not measured stay as they are."""
+    every = _metrics(stored)
+    weights = np.zeros((len(every), correction.weights.shape[1]))
+    weights[[every.index(name) for name in metrics]] = correction.weights
+    return replace(correction, weights=weights)
+
+
+def _metrics(stored: Stored) -> tuple[str, ...]:
+    return tuple(stored.config.get("metrics", ("latency_s",)))
+
+
+def _config(before: Mapping[str, Any], given: Start, *, name: str, source: str) -> dict[str, Any]:
+    labels = given.graphs.labels
     features = given.graphs.features.astype(float)
     config = {key: value for key, value in before.items() if key not in ("schema", "auto")}
     if "range" in before:
@@ -164,9 +170,17 @@ def _config(given: Start, *, name: str, source: str) -> dict[str, Any]:
         "devices": sorted(set(labels["device"].tolist())),
         "mapping": {option: sorted(set(labels[option].tolist())) for option in CHOICES if option in labels},
     }
-    if "spread" in trusted:
-        trusted["spread"] = round(max(float(trusted["spread"]), float(given.spread.max())), 6)
+    trusted["spread"] = _agreed(trusted["spread"], given, before.get("metrics"))
     return {**config, "trusted": trusted, "tuned": {"from": name, "data": source, "networks": len(given.graphs)}}
+
+
+def _agreed(limit: Any, given: Start, every: Any) -> Any:
+    """Disagreement of the members that is trusted: as before, and what the networks that were measured show; a number for each metric."""
+    seen = given.spread.max(axis=0)
+    if every is None:
+        return round(max(float(limit), float(seen[0])), 6)
+    shown = dict(zip(given.graphs.metrics, seen.tolist(), strict=True))
+    return [round(max(float(v), shown.get(name, 0.0)), 6) for name, v in zip(every, limit, strict=True)]
 
 
 def _card(called: str, name: str, config: dict[str, Any], metrics: dict[str, Any]) -> str:

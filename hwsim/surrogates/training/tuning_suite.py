@@ -16,7 +16,6 @@ from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import spread
 from hwsim.surrogates.networks.recipes import AdditiveRecipe
 from hwsim.surrogates.residual import summary
-from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training import recipe as recipes
 from hwsim.surrogates.training import run
 from hwsim.surrogates.training.left_out import Loop, ensemble
@@ -87,8 +86,7 @@ def _start(data: Graphs, held: np.ndarray) -> Start:
     members = [member.mlp() for member in ensemble(others, AdditiveRecipe(hidden_features=DEVICE), **given)]
     graphs = data.take(np.flatnonzero(held))
     factor, _ = spread(members, graphs.features.astype(float))
-    nobody = Stored("", {}, {})
-    return Start(nobody, graphs, np.clip(factor, -LIMIT, LIMIT)[:, None], np.zeros(len(graphs)), members[0].mean, members[0].scale)
+    return Start(graphs, np.clip(factor, -LIMIT, LIMIT)[:, None], np.zeros((len(graphs), 1)), members[0].mean, members[0].scale)
 
 
 def drawn(left: Left, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
