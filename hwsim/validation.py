@@ -194,6 +194,29 @@ SUITES = {
             columns=(),
             text="hwsim.surrogates.training.few_shot:text",
         ),
+        Suite(
+            "surrogate-tuning",
+            "hwsim.surrogates.training.tuning_suite:validation_rows",
+            "s",
+            "image networks on boards that training did not see, tuned by ten networks measured there; roofline: the closed form",
+            text="hwsim.surrogates.training.tuning_suite:text",
+        ),
+        *(
+            Suite(
+                f"surrogate-fpga-{name}",
+                f"hwsim.surrogates.training.{module}:{function}_rows",
+                "",
+                summary,
+                columns=(),
+                text=f"hwsim.surrogates.training.{module}:{function}_text",
+            )
+            for name, module, function, summary in (
+                ("dense1", "fpga_suite", "dense1", "surrogates of single dense layers, C synthesis, each architecture left out"),
+                ("dense2", "fpga_suite", "dense2", "surrogates of two dense layers, logic synthesis, each architecture left out"),
+                ("feasibility", "fpga_feasibility", "feasibility", "whether the HLS tool gets through a layer, each architecture left out"),
+                ("real", "fpga_real", "real", "surrogates of networks that somebody deployed, each kind of design left out"),
+            )
+        ),
         *(
             Suite(f"fpga-{name}", f"hwsim.targets.fpga.calibrate.{rows}", "", summary, fit, COUNTS)
             for name, rows, summary, fit in (
