@@ -87,4 +87,4 @@ def _stacked(values: Sequence[Any]) -> Any:
         return type(first)(**{f.name: _stacked([getattr(v, f.name) for v in values]) for f in fields(first)})
     if isinstance(first, Mapping):
         return {name: _stacked([v[name] for v in values]) for name in first}
-    return np.concatenate([np.asarray(v) for v in values]) if np.ndim(first) else first
+    return np.concatenate([np.asarray(v) for v in values]) if np.ndim(values[0]) else first

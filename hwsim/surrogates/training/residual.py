@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -96,6 +97,9 @@ def train(recipe: Any, data: Lowered, *, tell: Tell | None = None) -> tuple[Stor
     from hwsim.surrogates.training.run import groups_of
 
     parts = folds(label_of(data, recipe.left_out.by), count=recipe.left_out.folds)
+    if recipe.metrics:
+        at = [data.graphs.metrics.index(name) for name in data.graphs.only(recipe.metrics).metrics]
+        data = replace(data, graphs=data.graphs.only(recipe.metrics), closed=data.closed[:, at])
     groups = groups_of(recipe, data.graphs)
     found = outcomes(data, parts, recipe.model, groups=groups, tell=tell)
     weights: dict[str, np.ndarray] = {}

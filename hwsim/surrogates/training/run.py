@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,10 @@ def train(
     if not isinstance(recipe.model, AdditiveRecipe) or len(given.metrics) > 1 or recipe.model.calibrate or recipe.model.grain:
         from hwsim.surrogates.training import graph_run
 
-        return graph_run.stored(recipe, given, members, judgements, spread, groups)
+        made = graph_run.stored(recipe, given, members, judgements, spread, groups)
+        return replace(made, weights={**made.weights, **residual.seen(given)})
     weights = {key: value for i, member in enumerate(members) for key, value in member.mlp().arrays(f"member{i}").items()}
+    weights |= residual.seen(given)
     untrained = error_table(given.measured[:, 0], given.closed_form[:, 0], groups)
     metrics = {
         "suite": suite_of(recipe),

@@ -11,6 +11,7 @@ import msgspec
 
 from hwsim.errors import InputError
 from hwsim.surrogates import store
+from hwsim.surrogates.networks.recipes import NetworkRecipe
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training import default, residual, run
 from hwsim.surrogates.training import recipe as recipes
@@ -97,6 +98,8 @@ def _from_data(source: str, out: Path, tell: Tell | None) -> tuple[Lowered, Reci
 
 
 def _trained(recipe: Recipe, data: Lowered | None, outcomes: list[Outcome], tell: Tell | None, loop: dict[str, Any]) -> Stored:
+    if not isinstance(recipe.model, NetworkRecipe) and (loop.get("folder") is not None or loop.get("devices", 1) > 1):
+        raise InputError(f"--folder and --devices are for networks; recipe {recipe.name!r} trains a model of the kind {kind_of(recipe)!r}")
     if isinstance(recipe.model, ResidualRecipe):
         stored, judged = residual.train(recipe, data or residual.load(recipe, tell=tell), tell=tell)
         outcomes += judged
