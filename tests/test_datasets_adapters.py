@@ -111,6 +111,36 @@ def test_names_that_are_no_design() -> None:
     assert [network(name) for name in ("resnet18", "timm:resnet18", "dense1:no")] == [None, None, None]
 
 
+def test_shifted_tables_of_the_guides_have_their_columns_back() -> None:
+    from hwsim.datasets.adapted_guides import _mended
+
+    named = [
+        ("Batch_size=1; Input Seqlen=20; Output Seqlen=8", "A (ms)", 3.0),
+        ("Batch_size=1; Input Seqlen=20; Output Seqlen=8", "B (ms)", 2.0),
+    ]
+    cells = [("64", 1.0), ("60", 128.0), ("20", 9.0), ("90.5", 5.0), ("OOM", 7.0), ("64", 2.0), ("60", 128.0), ("20", 9.0), ("90.5", 6.0)]
+    entries = [*named, *((None, column, value) for column, value in cells)]
+    part = [{"doc": "gpt_guide", "section": "s", "row_keys": k, "column": c, "value": v} for k, c, v in entries]
+    assert [(e["row_keys"], e["column"], e["value"]) for e in _mended(part)] == [
+        *named,
+        ("Batch_size=64; Input Seqlen=60; Output Seqlen=20", "A (ms)", 90.5),
+        ("Batch_size=1; Input Seqlen=128; Output Seqlen=9", "A (ms)", 5.0),
+        ("Batch_size=1; Input Seqlen=128; Output Seqlen=9", "B (ms)", 7.0),
+        ("Batch_size=2; Input Seqlen=128; Output Seqlen=9", "A (ms)", 6.0),
+    ]
+
+
+def test_rows_of_the_guides() -> None:
+    need("transformer-guides")
+    data = adapters.rows_of(adapters.measured()["transformer-guides"])
+    frame = data.to_pandas()
+    larger = frame[(frame.graph == "fastertransformer:gpt-20b") & frame["protocol.column"].str.contains("8-way")]
+    by_batch = larger.groupby(["protocol.input_tokens", "protocol.output_tokens"]).latency_s.apply(lambda v: (v.diff().dropna() > 0).mean())
+    assert (by_batch > 0.8).all(), "larger batches take longer where columns are named right"
+    assert set(frame[frame.graph.str.startswith("bert_base")].device) == {"t4", "v100-pcie-16gb", "a10", "a100-sxm-40gb", "a100-mig"}
+    assert (frame[frame["protocol.column"] == "TF-FP16 Latency (ms)"]["mapping.dtype"] == "fp16").all()
+
+
 def test_networks_of_timm_have_a_bound() -> None:
     need("timm-networks")
     found = check.check(adapters.rows_of(adapters.measured()["timm-networks"]).take(np.arange(500)))

@@ -31,7 +31,8 @@ VIT = {
     "L_16": "vit_large_patch16_384",
     "L_16-224": "vit_large_patch16_224",
 }
-SHIFTED = "the first row of this table was taken for its header, so columns are not named"
+SHIFTED_NAME = re.compile(r"[\d.]+|OOM")
+TABLE_KEYS = ("Batch_size", "Input Seqlen", "Output Seqlen")
 UNNAMED = "the names of this table's rows are missing"
 UNSTATED = "the table does not say on which GPU"
 
@@ -39,10 +40,11 @@ UNSTATED = "the table does not say on which GPU"
 def guides(tell: Callable[[str], None]) -> dict[str, Any]:
     """Latency or tokens a second of transformers on T4, V100, A10 and A100; ratios between two of them are no rows."""
     found = table("gpu", "fastertransformer.parquet", need=("doc", "section", "note", "row_keys", "column", "value"))
-    memory = _memory(found)
+    entries = [e for _, part in found.groupby("section", sort=False) for e in _mended(part.to_dict("records"))]
+    memory = {(e["section"], e["row_keys"]): 1e9 * e["value"] for e in entries if e["column"].startswith("Memory Usage")}
     rows: list[Row] = []
     ratios = 0
-    for entry in found.to_dict("records"):
+    for entry in entries:
         texts = {k: "" if v != v or v is None else str(v) for k, v in entry.items() if k != "value"}
         if RATIO.search(texts["column"]):
             ratios += 1
@@ -52,9 +54,44 @@ def guides(tell: Callable[[str], None]) -> dict[str, Any]:
     return columns(rows)
 
 
-def _memory(found: Any) -> Mapping[tuple[str, str], float]:
-    chosen = found[found.column.str.startswith("Memory Usage")]
-    return {(s, k): 1e9 * v for s, k, v in zip(chosen.section, chosen.row_keys, chosen.value, strict=True)}
+def _mended(part: list[Row]) -> list[Row]:
+    """Entries of a section of the GPT guide; cells under the numbers of a first row that was taken for the header get their names back.
+
+    Each row of such a table has batch, input and output, then the columns of the section's first table; a cell that ran out of memory is
+    missing. The header itself is a row, too.
+    """
+    named = [e for e in part if not SHIFTED_NAME.fullmatch(e["column"])]
+    cells = [e for e in part if SHIFTED_NAME.fullmatch(e["column"])]
+    if not cells or part[0]["doc"] != "gpt_guide":
+        return part
+    labels = list(dict.fromkeys(e["column"] for e in named))
+    width = len(TABLE_KEYS) + len(labels)
+    header: list[str] = []
+    made: list[Row] = []
+    at = 0
+    while at < len(cells):
+        if [e["column"] for e in cells[at : at + 2]] != header[:2]:
+            header = [e["column"] for e in cells[at : at + width]]
+            made += _table_row(part[0], labels, [float("nan") if name == "OOM" else float(name) for name in header])
+        row, at = _next_row(cells, at, header)
+        made += _table_row(part[0], labels, row)
+    return named + made
+
+
+def _next_row(cells: list[Row], at: int, header: list[str]) -> tuple[list[float], int]:
+    """(values in the order of the header, where the next row begins)."""
+    found = []
+    for name in header:
+        there = at < len(cells) and cells[at]["column"] == name
+        found.append(float(cells[at]["value"]) if there else float("nan"))
+        at += there
+    return found, at
+
+
+def _table_row(like: Row, labels: list[str], values: list[float]) -> list[Row]:
+    keys = "; ".join(f"{name}={value:.0f}" for name, value in zip(TABLE_KEYS, values, strict=False))
+    pairs = zip(labels, values[len(TABLE_KEYS) :], strict=True)
+    return [{**like, "row_keys": keys, "column": label, "value": value} for label, value in pairs if value == value]
 
 
 def _rows(texts: Mapping[str, str], value: float, memory: Mapping[tuple[str, str], float]) -> list[Row]:
@@ -87,8 +124,7 @@ def _row(texts: Mapping[str, str], keys: Row, column: str, value: float) -> Row:
     place = texts["section"].split(" > ")
     graph, group = _graph(texts["doc"], place, column, keys)
     device = _device(texts, column)
-    named = not re.fullmatch(r"[\d.]+|OOM", column)
-    suspect = UNNAMED if "Applications" in texts["section"] else UNSTATED if device is None else None if named else SHIFTED
+    suspect = UNNAMED if "Applications" in texts["section"] else UNSTATED if device is None else None
     stated = str(keys.get("mapping.dtype") or "")
     rate = re.search(r"throughput", column, re.IGNORECASE)
     made = {name: keys[name] for name in keys if name.startswith("protocol.")}
