@@ -89,6 +89,13 @@ SUITES = {
             text="hwsim.surrogates.training.operator_suite:text",
         ),
         Suite(
+            "surrogate-gpu-power",
+            "hwsim.surrogates.training.power_suite:validation_rows",
+            "W",
+            "boosted trees over the closed form of the mean power of matrix products, on layers, shapes and the GPU left out",
+            text="hwsim.surrogates.training.power_suite:text",
+        ),
+        Suite(
             "neuro-spikingformer",
             "hwsim.datasets.spiking_counts:spikingformer_rows",
             "J",

@@ -30,6 +30,9 @@ class TreesRecipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag_f
     """Share of the features that a split may choose from."""
     rows: Positive = 40000
     """Most measurements of a device and operator that are used, drawn at random."""
+    relative: bool = False
+    """Whether errors count relative to what was measured, as tables state them, and not to what is predicted: where readings scatter,
+    the lower ones weigh more."""
 
 
 ABROAD = TreesRecipe(trees=150, leaves=15, learning_rate=0.06, least_rows=40, rows=15000)
@@ -55,7 +58,12 @@ def regressor(recipe: TreesRecipe, *, seed: int = 0) -> Any:
 
 def boosted(recipe: TreesRecipe, *, seed: int = 0) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Trees]:
     """Trains trees."""
-    return lambda x, y, weight: exported(regressor(recipe, seed=seed).fit(x, y, sample_weight=weight))
+
+    def fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Trees:
+        counted = weight * np.exp(-y) if recipe.relative else weight
+        return exported(regressor(recipe, seed=seed).fit(x, y, sample_weight=counted))
+
+    return fit
 
 
 def extra_trees(seed: int = 0) -> Fit:
