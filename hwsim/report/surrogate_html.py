@@ -88,7 +88,8 @@ def _entry(line: str) -> dict[str, float] | None:
 
 
 def _heading(stored: Stored, words: str) -> str:
-    kind = f"{stored.config.get('kind', 'additive')} surrogate of {stored.config['family']}"
+    model = stored.config["recipe"].get("model") or {}
+    kind = f"{model.get('kind') or stored.config.get('kind', 'additive')} surrogate of {stored.config['family']}"
     return f'<h1>{escape(stored.name)}</h1><p class="sub">{escape("; ".join(filter(None, (kind, words))))}</p>'
 
 

@@ -17,6 +17,7 @@ from hwsim.errors import InputError, MissingExtra
 from hwsim.surrogates import methods, store
 from hwsim.surrogates.mlp import Mlp
 from hwsim.surrogates.ridge import Ridge
+from hwsim.surrogates.samples import FAMILY
 from hwsim.surrogates.store import Stored
 from hwsim.surrogates.trees import LEAF, Trees
 
@@ -78,7 +79,7 @@ def export(name: str) -> Any:
         MissingExtra: onnx is not installed.
     """
     stored = store.read(name)
-    kind = str(stored.config.get("kind", "additive"))
+    kind = FAMILY if stored.config["family"] == FAMILY else str(stored.config.get("kind", "additive"))
     if kind not in _KINDS:
         raise InputError(f"surrogate {name!r} is of the kind {kind!r}, which has no ONNX form; those that have: {', '.join(_KINDS)}")
     build = Builder()

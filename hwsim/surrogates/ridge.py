@@ -91,7 +91,8 @@ def fit(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None =
         penalty: instead of the one that left-out groups choose; infinity leaves the mean of the labels.
     """
     x, y = np.asarray(features, dtype=float), np.asarray(labels, dtype=float)
-    parts = _parts(np.arange(len(y)) if groups is None else np.asarray(groups))
+    names = np.arange(len(y)) if groups is None else np.asarray(groups)
+    parts = _singles(names) or _parts(names)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale = np.where(scale > 1e-9 * np.maximum(np.abs(mean), 1.0), scale, np.inf)
     design = np.concatenate([np.ones((len(y), 1)), (x - mean) / scale], axis=1)
@@ -115,6 +116,11 @@ def judged(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | Non
     return Judged(found, leverage)
 
 
+def _singles(groups: np.ndarray) -> list[np.ndarray]:
+    """Each row on its own, where it is; else nothing."""
+    return list(np.arange(len(groups))[:, None]) if len(set(groups.tolist())) == len(groups) else []
+
+
 def _parts(groups: np.ndarray) -> list[np.ndarray]:
     """Rows of each part that is left out at once."""
     names, code = np.unique(groups, return_inverse=True)
@@ -136,6 +142,9 @@ def _left_out(design: np.ndarray, labels: np.ndarray, parts: list[np.ndarray], p
     """As if each part had been left out, from one fit: residual (1 - H)^-1 r of the part."""
     inverse = _inverse(design, penalty)
     residual = labels - design @ (inverse @ (design.T @ labels))
+    if len(parts) == len(labels):
+        own = np.einsum("ij,jk,ik->i", design, inverse, design)
+        return Judged(labels - residual / (1 + 1e-9 - own), own / (1 + 1e-9 - own))
     found, leverage = np.empty(len(labels)), np.empty(len(labels))
     for rows in parts:
         hat = design[rows] @ inverse @ design[rows].T

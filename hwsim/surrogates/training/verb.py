@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -58,6 +59,22 @@ def train(
         if data is not None:
             chosen = msgspec.structs.replace(chosen, data=str(data))
     chosen = changed(chosen, epochs=epochs, seeds=seeds)
+    if html is not None and loop.get("folder") is None and isinstance(chosen.model, NetworkRecipe):
+        with TemporaryDirectory() as logs:
+            return _done(recipe, chosen, found, out, html, tell, {**loop, "folder": Path(logs)})
+    return _done(recipe, chosen, found, out, html, tell, loop)
+
+
+def _done(
+    recipe: Any,
+    chosen: Recipe,
+    found: Lowered | None,
+    out: str | Path | None,
+    html: str | Path | None,
+    tell: Tell | None,
+    loop: dict[str, Any],
+) -> Trained:
+    """Train, write the folder and the page."""
     outcomes: list[Outcome] = []
     stored = _trained(chosen, found, outcomes, tell, loop)
     where = store.write(stored, where=None if out is None else Path(out))
