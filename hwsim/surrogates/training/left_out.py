@@ -11,7 +11,9 @@ import numpy as np
 
 from hwsim.accuracy import LEVEL, conformal_ratios
 from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.networks import build
 from hwsim.surrogates.networks.recipes import NetworkRecipe
+from hwsim.surrogates.training.fidelity import Before
 
 
 def folds(names: np.ndarray, *, count: int, seed: int = 0) -> np.ndarray:
@@ -31,6 +33,14 @@ class Loop:
     resume: bool = True
     devices: int = 1
     tell: Callable[[str], None] | None = None
+    before: Before | None = None
+    """Cheap labels that networks learn first."""
+
+    def begun(self, recipe: NetworkRecipe, kept: Graphs, *, unseen: np.ndarray, seed: int, name: str) -> Any:
+        """An untrained network, or one that has learned cheap labels but for the names that must stay unseen."""
+        if self.before is None:
+            return build(recipe, kept, seed=seed)
+        return self.before.begun(recipe, kept, unseen=unseen, seed=seed, fit=self.fit, name=name)
 
     def fit(self, model: Any, graphs: Graphs, *, recipe: NetworkRecipe, seed: int, validation: Graphs | None, name: str) -> Any:
         """One run; a line for each epoch only where it is kept in a folder."""
@@ -60,7 +70,8 @@ def left_out(
     mean, spread = np.full(data.measured.shape, np.nan), np.full(data.measured.shape, np.nan)
     for held in sorted(set(fold.tolist())):
         others, inside = np.flatnonzero(fold != held), np.flatnonzero(fold == held)
-        members = ensemble(data.take(others), recipe, by=by[others], seeds=seeds, loop=loop, name=f"without-{held}")
+        given: dict[str, Any] = {"by": by[others], "unseen": np.unique(by[inside]), "seeds": seeds, "loop": loop}
+        members = ensemble(data.take(others), recipe, name=f"without-{held}", **given)
         mean[inside], spread[inside] = answers(members, data.take(inside))
         if loop.tell:
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -78,16 +89,19 @@ def ensemble(
     by: np.ndarray | None = None,
     loop: Loop | None = None,
     name: str = "all",
+    unseen: Any = (),
 ) -> tuple[Any, ...]:
-    """One member a seed, trained; the groups that patience watches (of `by`, or single networks) differ from seed to seed."""
-    from hwsim.surrogates.networks import build
+    """One member a seed, trained; the groups that patience watches (of `by`, or single networks) differ from seed to seed.
 
-    members = []
+    Names that are `unseen` are not learned from cheap labels, either.
+    """
+    members, chosen, names = [], loop or Loop(), np.arange(len(data)) if by is None else by
     for seed in seeds:
-        watched = _watched(np.arange(len(data)) if by is None else by, recipe, seed)
+        watched = _watched(names, recipe, seed)
         kept, held = data.take(np.flatnonzero(~watched)), data.take(np.flatnonzero(watched)) if watched.any() else None
-        model = build(recipe, kept, seed=seed)
-        members.append((loop or Loop()).fit(model, kept, recipe=recipe, seed=seed, validation=held, name=f"{name}-seed-{seed}"))
+        called, hidden = f"{name}-seed-{seed}", np.array([*unseen, *np.unique(names[watched])]).astype(str)
+        model = chosen.begun(recipe, kept, unseen=hidden, seed=seed, name=called)
+        members.append(chosen.fit(model, kept, recipe=recipe, seed=seed, validation=held, name=called))
     return tuple(members)
 
 

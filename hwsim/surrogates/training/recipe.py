@@ -12,12 +12,16 @@ from hwsim.datasets.recipe import RECIPE
 from hwsim.datasets.store import folders
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork
+from hwsim.surrogates.training.corrected import CorrectedRecipe
+from hwsim.surrogates.training.fidelity import Cheap
 from hwsim.surrogates.training.residual import ResidualRecipe
 from hwsim.surrogates.training.tabular import TreesRecipe
 
 DATA = {
     "timm-networks": "hwsim.surrogates.training.gpu_networks:load",
     "aiconfigurator-operators": "hwsim.surrogates.training.operators:load",
+    "fpga-dense1": "hwsim.surrogates.training.fpga:load_dense1",
+    "fpga-dense2": "hwsim.surrogates.training.fpga:load_dense2",
 }
 """Training sets by name: `module:function` that gives `Graphs` (for additive models) or measured operators (for trees)."""
 
@@ -57,10 +61,12 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     seeds: tuple[int, ...] = (0, 1, 2)
     groups: tuple[str, ...] = ("device",)
     """Labels whose combinations have error tables and ranges of their own."""
-    model: AnyNetwork | TreesRecipe | ResidualRecipe = AdditiveRecipe()
+    model: AnyNetwork | TreesRecipe | ResidualRecipe | CorrectedRecipe = AdditiveRecipe()
     """Of the kind that `kind` names, `additive` where it is not given."""
     metrics: tuple[str, ...] = ()
     """Which of the training set's metrics are learned; empty: all of them."""
+    cheap: Cheap | None = None
+    """Labels that networks learn before those of `data`: many that cost little."""
     auto: _Positive | None = None
     """Rank among the surrogates that `--method auto` may take; None: it takes it not."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hwsim import plugins
@@ -17,7 +18,8 @@ from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.networks import LIMIT
 from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork, NetworkRecipe
 from hwsim.surrogates.store import Stored
-from hwsim.surrogates.training import residual
+from hwsim.surrogates.training import fidelity, residual
+from hwsim.surrogates.training.corrected import CorrectedRecipe
 from hwsim.surrogates.training.left_out import Loop, ensemble, error_table, folds, left_out
 from hwsim.surrogates.training.lowered import from_dataset
 from hwsim.surrogates.training.outcomes import Outcome, described, ranges
@@ -123,12 +125,18 @@ def train(
         stored, judgements = residual.train(recipe, residual.load(recipe, tell=tell), tell=tell)
         _told(outcomes, judgements)
         return stored
+    if isinstance(recipe.model, CorrectedRecipe):
+        from hwsim.surrogates.training import corrected_run
+
+        stored, judgements = corrected_run.train(recipe, tell=tell)
+        _told(outcomes, judgements)
+        return stored
     if not isinstance(recipe.model, NetworkRecipe):
         from hwsim.surrogates.training import operator_run
 
         return operator_run.train(recipe, tell=tell)
     given = _chosen(recipe, data if data is not None else load(recipe, tell=tell))
-    loop = Loop(folder, resume, devices, tell)
+    loop = Loop(folder, resume, devices, tell, _before(recipe, given, tell))
     found, spread = judged(recipe, given, loop=loop)
     groups = groups_of(recipe, given)
     judgements = [_outcome(given, found, metric, groups) for metric in given.metrics]
@@ -149,6 +157,14 @@ def train(
         "untrained": {name: row for name, row in untrained.items() if name != "level"},
     }
     return Stored(recipe.name, _config(recipe, given, spread[:, 0], len(members)), weights, metrics, _card(recipe, metrics))
+
+
+def _before(recipe: Recipe, given: Graphs, tell: Tell | None) -> fidelity.Before | None:
+    """Cheap labels of the recipe."""
+    if recipe.cheap is None:
+        return None
+    found = load(msgspec.structs.replace(recipe, data=recipe.cheap.data), tell=tell) if recipe.cheap.data else given
+    return fidelity.before(recipe.cheap, found, given, by=recipe.left_out.by)
 
 
 def suite_of(recipe: Recipe) -> str:

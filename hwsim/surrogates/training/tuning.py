@@ -73,7 +73,7 @@ def start(name: str, graphs: Graphs) -> Start:
     kept = [metric for metric in wanted if metric in graphs.metrics]
     if not kept:
         raise InputError(f"found the metrics {', '.join(graphs.metrics)}; surrogate {name!r} predicts {', '.join(wanted)}")
-    return Start(**vars(model.rows(only(graphs, kept))))
+    return Start(**vars(model.rows(_measured(graphs.only(kept)))))
 
 
 def _fitting() -> str:
@@ -82,17 +82,14 @@ def _fitting() -> str:
     return ", ".join(name for name in speaking if _tunable(trained(name))) or "none"
 
 
+def _measured(graphs: Graphs) -> Graphs:
+    """Networks of which any metric was measured."""
+    return graphs.take(np.flatnonzero(np.isfinite(graphs.measured).any(axis=1)))
+
+
 def _tunable(model: Any) -> bool:
     """Whether a surrogate learns factors of rows."""
     return hasattr(model, "rows") and isinstance(getattr(model, "recipe", Factored()), Factored)
-
-
-def only(graphs: Graphs, metrics: list[str]) -> Graphs:
-    """Some of the metrics, and the networks for which one of them was measured."""
-    at = [graphs.metrics.index(name) for name in metrics]
-    columns = {n: getattr(graphs, n)[:, at] for n in ("cost", "floor", "rest", "least", "measured")}
-    some = replace(graphs, **columns, metrics=tuple(metrics), readout=tuple(graphs.readout[i] for i in at))
-    return some.take(np.flatnonzero(np.isfinite(some.measured).any(axis=1)))
 
 
 def tune(name: str, data: Lowered, *, source: str, called: str, tell: Tell | None = None) -> Stored:
