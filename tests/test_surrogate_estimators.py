@@ -89,7 +89,7 @@ def test_ranges_hold_as_often_as_they_say_and_few_rows_give_none() -> None:
     pytest.importorskip("sklearn")
     from hwsim.surrogates.estimators import ResidualRegressor
 
-    shares = []
+    shares, x, y = [], np.empty(0), np.empty(0)
     for seed in range(10):
         x, label = rows(140, seed=seed)
         base = np.exp(x[:, 1])
