@@ -28,7 +28,7 @@ KINDS = {
 """`module:class` of each kind of recipe; `messages` needs torch_geometric."""
 LIMIT = 3.0
 """Most that the logarithm of a factor may be, either way, beside calibration: a factor of twenty."""
-ROWS = 16_384
+ROWS = 8192
 """Rows that are answered at once, so that memory stays small."""
 
 

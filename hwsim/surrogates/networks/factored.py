@@ -46,7 +46,7 @@ class Scaled(nn.Module):
 
     def scaled(self, batch: Batch) -> torch.Tensor:
         """Features as the network sees them, shape `(rows, features)`."""
-        return (batch.x - self.mean) / self.scale
+        return torch.addcmul(-self.mean / self.scale, batch.x, 1.0 / self.scale)
 
 
 def standardised(features: np.ndarray, names: tuple[str, ...], hidden: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -64,6 +64,8 @@ class AdditiveRecipe(Factored, frozen=True, kw_only=True, tag="additive"):
 class AdditiveGnnRecipe(Factored, frozen=True, kw_only=True, tag="additive-gnn"):
     """Factors from a row and the rows around it (GraphSAGE, messages along edges and against them)."""
 
+    depth: Count = 2
+
 
 class GinRecipe(Pooled, frozen=True, kw_only=True, tag="gin"):
     """Graph isomorphism network, pooled."""
