@@ -202,11 +202,32 @@ SUITES = {
             text="hwsim.surrogates.training.few_shot:text",
         ),
         Suite(
+            "surrogate-mobile",
+            "hwsim.surrogates.training.mobile_suite:validation_rows",
+            "s",
+            "networks on NPUs of phones, laptops, cars and edge boards, each network left out; roofline: the closed form",
+            text="hwsim.surrogates.training.mobile_suite:text",
+        ),
+        Suite(
+            "npu-networks",
+            "hwsim.surrogates.training.mobile_suite:closed_form_rows",
+            "s",
+            "closed form of networks on NPUs, each network left out of the fit",
+            "write",
+        ),
+        Suite(
             "surrogate-tuning",
             "hwsim.surrogates.training.tuning_suite:validation_rows",
             "s",
             "image networks on boards that training did not see, tuned by ten networks measured there; roofline: the closed form",
             text="hwsim.surrogates.training.tuning_suite:text",
+        ),
+        Suite(
+            "surrogate-fidelity",
+            "hwsim.surrogates.training.fidelity_suite:validation_rows",
+            "",
+            "two dense layers after logic synthesis, from thirty labels and many of C synthesis; roofline: the closed form of C synthesis",
+            text="hwsim.surrogates.training.fidelity_suite:text",
         ),
         *(
             Suite(

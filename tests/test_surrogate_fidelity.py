@@ -58,9 +58,10 @@ def test_many_cheap_labels_help_few_expensive_ones() -> None:
 
 
 def test_cheap_labels_are_brought_to_the_level_of_expensive_ones() -> None:
-    few, many = designs(400, factor=3.0), designs(400, seed=1)
+    many = designs(100)
+    few = replace(many, measured=3 * many.measured).take(np.arange(50))
     found = levelled(many, few).measured / many.measured
-    assert np.ptp(found) < 0.05 and 2.8 < np.median(found) < 3.2
+    assert np.ptp(found) < 0.05 and 2.3 < np.median(found) < 3.7
     unknown = replace(few, measured=np.full_like(few.measured, np.nan))
     assert np.isfinite(levelled(many, unknown).measured).all()
 
