@@ -77,6 +77,7 @@ def _ranges(surrogate: Any, program: Program, cost: Cost, **given: Any) -> Mappi
 
 KINDS = {
     "additive": "hwsim.surrogates.additive:AdditiveSurrogate",
+    "corrected": "hwsim.surrogates.corrected:CorrectedSurrogate",
     "graph": "hwsim.surrogates.graph_model:GraphSurrogate",
     "operators": "hwsim.surrogates.operators:OperatorSurrogate",
     "residual": "hwsim.surrogates.residual:ResidualSurrogate",

@@ -11,7 +11,7 @@ import numpy as np
 from hwsim.cost import Program
 from hwsim.datasets.adapted_fpga import PARTS
 from hwsim.datasets.hls_cnn_designs import continuous_integration, kebl, tutorial
-from hwsim.datasets.hls_designs import Design, argykokk, dense1, dense2
+from hwsim.datasets.hls_designs import Design, _config, _mlp, argykokk, dense1, dense2
 from hwsim.surrogates.edges import row_edges
 from hwsim.surrogates.graphs import Graphs, concatenated
 from hwsim.targets.fpga.calibrate import suites, synthesis
@@ -112,11 +112,6 @@ def _vsynth(left: frozenset[str]) -> Constants:
     return {**synthesis.FIXED, **synthesis.fit_dense([d for d in dense2() if d.group not in left])}
 
 
-def _later(left: frozenset[str]) -> Constants:
-    """Of streaming designs after logic synthesis: csynth constants times corrections, both without what is left out."""
-    return suites.without(left.__contains__)
-
-
 @cache
 def training_set(name: str) -> TrainingSet:
     """`dense1` (one layer, csynth), `dense2` (two layers, vsynth), or `real` (networks that somebody deployed, csynth).
@@ -137,3 +132,42 @@ def training_set(name: str) -> TrainingSet:
 def real() -> list[Design]:
     """Networks that somebody trained and built: MLPs under the latency strategy, streaming CNNs; csynth reports."""
     return [d for d in (*argykokk(), *kebl(), *tutorial()) if d.stage == "csynth"]
+
+
+@cache
+def attempts() -> tuple[tuple[Lowered, ...], np.ndarray]:
+    """(every attempt at one dense layer under both strategies, which of them the tool got through), shape `(attempts,)`.
+
+    Raises:
+        DataMissing: the reports are not there.
+    """
+    found, through = [], []
+    for strategy in ("resource", "latency"):
+        made, table = dense1(strategy)
+        first = {design.group: design for design in made}
+        for row in table.itertuples():
+            shape = f"{row.d_in}x{row.d_out}"
+            graph = first[shape].graph if shape in first else _mlp(f"dense_{row.d_in}_{row.d_out}", (row.d_in, row.d_out))
+            weights = f"ap_fixed<{row.prec},1>"
+            config = _config({"default": "ap_fixed<16,6>", "weight": weights, "bias": weights}, row.rf, strategy)
+            found.append(lowered(Design("dense1", row.model_name, shape, graph, {"hls_config": config}, {})))
+            through.append(bool(row.hls_synth_success))
+    return tuple(found), np.array(through)
+
+
+def load_dense1(*, progress: Callable[[int, int], None] | None = None) -> Graphs:
+    """One dense layer, C synthesis, over the closed form of the shelf.
+
+    Raises:
+        DataMissing: the reports are not there.
+    """
+    return graphs(training_set("dense1").designs)
+
+
+def load_dense2(*, progress: Callable[[int, int], None] | None = None) -> Graphs:
+    """Two dense layers, logic synthesis, over the closed form of the shelf.
+
+    Raises:
+        DataMissing: the reports are not there.
+    """
+    return graphs(training_set("dense2").designs)

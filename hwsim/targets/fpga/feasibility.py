@@ -16,6 +16,8 @@ from hwsim.targets.fpga.templates.matrix import UNROLL_LIMIT, MatrixColumns
 
 HLS_START_S, HLS_PRODUCT_S = 23.0, 9.2e-4
 """Seconds of a Vitis HLS 2021 run: start, and a constant product to the power 1.5 (latency strategy; argykokk's run times)."""
+SUCCESS_MOST, SUCCESS_HALF, SUCCESS_STEEP = 0.975, 3107.0, 30.8
+"""Greatest likelihood on 2,687 attempts at one dense layer (docs/accuracy/surrogate-fpga-feasibility.md)."""
 CROWDED_FRAC = 0.7
 """Share of the LUTs from which routing tends to fail timing."""
 PIN_OVERHEAD = 8
@@ -31,6 +33,18 @@ def unrolled_products(columns: MatrixColumns, reuse: Array) -> Array:
 def synthesises(columns: MatrixColumns, reuse: Array) -> Array:
     """Whether the HLS tool gets through each row: fewer products at a time than its unroll limit of 4,096."""
     return unrolled_products(columns, reuse) < UNROLL_LIMIT
+
+
+def success_probability(products: Array, *, most: float = SUCCESS_MOST, half: float = SUCCESS_HALF, steep: float = SUCCESS_STEEP) -> Array:
+    """Probability that the HLS tool gets through a layer that unrolls so many products at a time.
+
+    Args:
+        products: see `unrolled_products`.
+        most: probability far below the limit, where runs still fail for reasons of their own.
+        half: products at which it is half of that.
+        steep: power with which it falls.
+    """
+    return most / (1.0 + (products / half) ** steep)
 
 
 def hls_time_s(columns: MatrixColumns) -> float:
