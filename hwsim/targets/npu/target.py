@@ -105,6 +105,16 @@ class NpuTarget:
         words = [f"{', '.join(found)}: often left to the CPU by compilers of NPUs, which takes longer than this says"] if found else []
         return Verdict(warnings=tuple(words))
 
+    def validation_domains(self, program: Program, cost: Cost, *, device: NpuDevice, mapping: NpuMapping) -> Mapping[str, str]:
+        """Domain whose errors the interval of the latency comes from; energy and batches of more than one are not validated."""
+        measured = float(program.graph.attrs.get("batch", 1)) == 1 and device.name in MEASURED
+        return {"latency": f"npu-networks/{mapping.dtype}, {mapping.runtime}"} if measured else {}
+
 
 DOUBTFUL = frozenset({"fft", "sort", "topk", "scatter", "grid_sample", "recurrent", "selective_scan", "ssd", "lmu_memory", "cumulative"})
 """Kinds that few NPUs have an operator for."""
+MEASURED = (
+    "iq-9075", "qcs6490", "qcs8275", "qcs8450", "qcs8550", "sa8775p", "snapdragon-7-gen-4", "snapdragon-8-elite", "snapdragon-8-gen-3",
+    "snapdragon-x-elite",
+)  # fmt: skip
+"""Chips that networks were measured on."""
