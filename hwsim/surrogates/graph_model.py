@@ -135,7 +135,7 @@ class GraphSurrogate:
         if not isinstance(self.recipe, Factored):
             raise InputError(f"surrogate {self.stored.name!r} is no sum over rows")
         at = [self.stored.config["metrics"].index(name) for name in graphs.metrics]
-        factors = np.stack([networks.factors(member, graphs)[:, at] for member in self.members])
+        factors = networks.factors_of(self.members, graphs)[..., at]
         grain = self.recipe.grain * np.array([offset(name) for name in graphs.metrics])
         shown = replace(graphs, cost=graphs.cost + grain)
         cost = shown.cost * np.exp(factors.mean(axis=0))

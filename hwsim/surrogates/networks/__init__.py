@@ -7,7 +7,7 @@ counts things: `log(cost + 1)`. Kinds that learn factors also give `factors`, th
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,25 +90,34 @@ def restored(
 
 def factors(model: Any, graphs: Graphs) -> np.ndarray:
     """Logarithm of what each row takes over its closed form, shape `(rows, metrics)`, float64; only of kinds that learn factors."""
-    return _asked(model, graphs, model.factors)
+    return factors_of((model,), graphs)[0]
 
 
-def logs(model: Any, graphs: Graphs) -> np.ndarray:
-    """Logarithm of each network's cost and offset as one network says it, shape `(networks, metrics)`, float64."""
-    return _asked(model, graphs, model)
+def factors_of(members: Sequence[Any], graphs: Graphs) -> np.ndarray:
+    """`factors` of several networks of one kind, shape `(members, rows, metrics)`."""
+    return _asked(members, graphs, lambda member, batch: member.factors(batch))
 
 
-def _asked(model: Any, graphs: Graphs, ask: Any) -> np.ndarray:
+def logs(members: Sequence[Any], graphs: Graphs) -> np.ndarray:
+    """Logarithm of each network's cost and offset as members of one kind say it, shape `(members, networks, metrics)`, float64."""
+    return _asked(members, graphs, lambda member, batch: member(batch))
+
+
+def _asked(members: Sequence[Any], graphs: Graphs, ask: Callable[[Any, Any], Any]) -> np.ndarray:
     import torch
 
     from hwsim.surrogates.networks.batch import Batches
 
     torch.set_num_threads(1)
-    model.eval()
-    batches = Batches(graphs, needs=model.needs)
+    for member in members:
+        if member.training:
+            member.eval()
+    batches, found = Batches(graphs, needs=members[0].needs), []
     with torch.inference_mode():
-        found = [ask(batches.of(part)).double().numpy() for part in parts(graphs.sizes)]
-    return np.concatenate(found)
+        for part in parts(graphs.sizes):
+            batch = batches.of(part)
+            found.append(np.stack([ask(member, batch).double().numpy() for member in members]))
+    return np.concatenate(found, axis=1)
 
 
 def parts(sizes: np.ndarray, *, rows: int = ROWS) -> list[np.ndarray]:
@@ -125,11 +134,11 @@ def answers(members: Sequence[Any], graphs: Graphs) -> tuple[np.ndarray, np.ndar
     """
     add = np.array([offset(name) for name in graphs.metrics])
     if isinstance(members[0].recipe, Factored):
-        rows = [factors(member, graphs) for member in members]
+        rows = factors_of(members, graphs)
         spread = np.std([np.log(with_factors(members[0].recipe, graphs, g) + add) for g in rows], axis=0) if len(rows) > 1 else 0.0
         found = with_factors(members[0].recipe, graphs, np.mean(rows, axis=0))
     else:
-        said = [logs(member, graphs) for member in members]
+        said = logs(members, graphs)
         found, spread = np.exp(np.mean(said, axis=0)) - add, np.std(said, axis=0)
     return np.maximum(found, graphs.least), np.broadcast_to(spread, found.shape)
 

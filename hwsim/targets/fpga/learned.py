@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +39,21 @@ class Shares:
 def shares(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants | None = None) -> Shares:
     """Rows such that a design is their sum, its interval their largest, and both exactly those of the closed form.
 
-    When streaming only the slowest of the layers that work at the same time adds cycles.
+    When streaming only the slowest of the layers that work at the same time adds cycles. Features, costs and what was learned of one design
+    are asked for one after the other: the last answer is kept.
     """
-    constants = stage_constants(mapping.stage) if constants is None else constants
+    asked = (program, device, mapping, stage_constants(mapping.stage) if constants is None else constants)
+    known = next((found for last, found in _LAST if all(a is b for a, b in zip(last, asked, strict=True))), None)
+    if known is None:
+        known = _shares(program, device=device, mapping=mapping, constants=asked[3])
+        _LAST[:] = [(asked, known)]
+    return known
+
+
+_LAST: list[tuple[tuple[Any, ...], Shares]] = []
+
+
+def _shares(program: Program, *, device: FpgaDevice, mapping: FpgaMapping, constants: Constants) -> Shares:
     hardware = instances(program, device=device, mapping=mapping, constants=constants)
     base = base_of(program)
     fifos = fifos_of(base, mapping=mapping, constants=constants)
