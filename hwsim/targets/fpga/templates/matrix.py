@@ -281,7 +281,8 @@ def weight_bram(p: _Product, constants: Constants) -> Array:
     found = np.ceil(bits / BRAM_WIDTH) * np.ceil(p.reuse / BRAM_DEPTH)
     limit = constants.get("bram.wide_bits", 0.0)
     if limit:
-        found = np.where((p.c.stream == 0) & (p.reuse > p.c.n_in), _synthesised_bram(p, limit), found)
+        seen = (p.c.stream == 0) & (p.reuse > p.c.n_in) & (p.reuse >= BRAM_DEPTH)
+        found = np.where(seen, _synthesised_bram(p, limit), found)
     return np.where(stored, found, 0.0)
 
 
@@ -289,7 +290,7 @@ def _synthesised_bram(p: _Product, limit: float) -> Array:
     """Blocks after logic synthesis where a multiplier goes over the inputs more than once: a table of which output is next, in block RAM.
 
     Weights are in LUTs unless a word of them is wider than `limit` bits: then every two multipliers share a block a bit.
-    Read off two-layer designs (exact in 233 of 313).
+    Read off two-layer designs of 512 reuses and more (exact in 233 of 313).
     """
     index = block_rams(log2ceil(p.reuse / p.c.n_in), pow2ceil(p.reuse))
     return index + np.where(p.multipliers * p.weight_bits > limit, np.ceil(p.multipliers / 2) * used_bits(p), 0.0)
