@@ -152,7 +152,7 @@ class TestRefusals:
             load(name)
         assert str(error.value) == (
             f"{name!r} is a pickle or an archive that may hold one, and reading it can run any code; nothing was read or executed. "
-            "Expected a live module, an exported program, a `timm:` or `hf:` name, or an ONNX file: "
+            "Expected a live module, an exported program, a `timm:`, `torchvision:` or `hf:` name, or an ONNX file: "
             "load the file yourself and pass the module to hwsim.load."
         )
 

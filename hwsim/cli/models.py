@@ -12,6 +12,7 @@ from hwsim.cli.group import LazyGroup
 
 OTHERS = (
     ("timm:NAME", "any architecture of timm (timm:resnet50); needs hwsim[torch]"),
+    ("torchvision:NAME", "classifiers, segmentation and video models of torchvision (torchvision:r3d_18); needs hwsim[torch]"),
     ("hf:NAME", "any model of the Hugging Face Hub, or hf:LlamaConfig?hidden_size=2048; needs hwsim[torch]"),
     ("FILE.onnx", "an ONNX file, QONNX included; needs hwsim[onnx]"),
     ("FILE.keras", "a Keras or QKeras model, also .h5 and .json (architecture); needs hwsim[keras] for .h5 and for weights"),

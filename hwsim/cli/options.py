@@ -92,7 +92,7 @@ _OPTIONS = (
     ),
     click.option("--dtype", help="Number format: fp16, bf16, fp32, int8 ...; amp for autocast."),
     click.option("--weights-dtype", help="Number format of the weights, where it differs."),
-    click.option("--runtime", help="What runs the network (GPU: eager, compile, tensorrt)."),
+    click.option("--runtime", help="What runs the network (GPU: eager, compile, tensorrt; NPU: tflite, qnn_dlc, onnx)."),
     click.option("--layout", help="Memory order of images (GPU: nhwc, nchw)."),
     click.option("--hls-config", metavar="FILE", help="FPGA: hls4ml configuration, YAML or JSON."),
     click.option("--precision", help="FPGA: number format of the model, such as ap_fixed<16,6>, or auto."),

@@ -86,7 +86,7 @@ def _readable(names: set[str]) -> list[str]:
 
     zoo = set(plugins.load("hwsim.frontends", "zoo").names())
     heads = {name.partition("?")[0] for name in names}
-    known = {head for head in heads if head in zoo or head.startswith(("timm:", "hf:")) or Path(head).is_file()}
+    known = {head for head in heads if head in zoo or head.startswith(("timm:", "torchvision:", "hf:")) or Path(head).is_file()}
     return sorted(name for name in names if name.partition("?")[0] in known)
 
 

@@ -19,6 +19,7 @@ from hwsim.surrogates.training.tabular import TreesRecipe
 
 DATA = {
     "timm-networks": "hwsim.surrogates.training.gpu_networks:load",
+    "ai-hub-networks": "hwsim.surrogates.training.npu_networks:load",
     "aiconfigurator-operators": "hwsim.surrogates.training.operators:load",
     "fpga-dense1": "hwsim.surrogates.training.fpga:load_dense1",
     "fpga-dense2": "hwsim.surrogates.training.fpga:load_dense2",
