@@ -68,6 +68,22 @@ def test_each_fault_is_named(changed: Mapping[str, Any], expected: str) -> None:
     assert faults(**changed) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("marks", "rows"), [([None, "", "twice"], [2]), ([0, 1, 0], [1]), ([False, False, True], [2]), (["no", "-", "No"], [])]
+)
+def test_rows_that_the_source_has_wrong_are_kept_apart(marks: list[Any], rows: list[int]) -> None:
+    found = check.check(store.dataset({**GOOD, "fact.suspect": marks}, name="x", where="x.parquet"))
+    assert found.bad.nonzero()[0].tolist() == rows
+    assert len(found.rows) + len(found.apart) == 3
+    assert all("column fact.suspect: the source is known to be wrong here: " in line for line in found.lines())
+
+
+def test_whole_answers_have_no_bound() -> None:
+    columns = {"graph": "lenet5", "device": "l4", "latency_s": [1e-12, 1e-12], "protocol.output_tokens": [8, None]}
+    found = check.check(store.dataset(columns, name="x"))
+    assert (found.bounded, found.bad.tolist()) == (1, [False, True])
+
+
 def test_repeats_in_one_split_are_no_fault() -> None:
     assert faults(**{"mapping.dtype": "bf16"}) == []
 

@@ -19,6 +19,8 @@ from hwsim.units import format_si
 
 Tell = Callable[[str], None]
 SHARES = ("_frac", "feasible")
+NOT_SUSPECT = ("", "0", "false", "no", "-")
+"""Texts in `fact.suspect` that say nothing against a row."""
 PROBLEM = "fact.problem"
 """Column that says why a row was kept apart."""
 
@@ -117,7 +119,8 @@ def _texts(data: Dataset) -> Iterator[Finding]:
         yield _finding(f"protocol.{name}", data.missing(f"protocol.{name}"), lambda row: "is empty; the recipe asks for it")
     if SUSPECT in data.columns:
         reasons = data.text(SUSPECT)
-        yield _finding(SUSPECT, reasons != "", lambda row: f"the source is known to be wrong here: {reasons[row]}")
+        marked = ~np.isin(np.char.lower(reasons.astype(str)), NOT_SUSPECT)
+        yield _finding(SUSPECT, marked, lambda row: f"the source is known to be wrong here: {reasons[row]}")
 
 
 def _labels(data: Dataset) -> Iterator[Finding]:
