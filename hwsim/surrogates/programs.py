@@ -66,6 +66,9 @@ def _costs(target: Any, program: Program, device: Any, mapping: Any) -> tuple[np
     if not hasattr(target, "row_costs"):
         return _kernels(program, device, mapping)
     cost = np.asarray(target.row_costs(program, device=device, mapping=mapping), dtype=float)
+    if hasattr(target, "beside_rows"):
+        beside = np.asarray(target.beside_rows(program, device=device, mapping=mapping))
+        return cost, np.zeros_like(cost), np.zeros_like(beside), beside
     whole = target.cost(program, device=device, mapping=mapping)
     totals = np.stack(np.broadcast_arrays(*(values_of(whole, name) for name in target.surrogate_metrics)), axis=-1)
     reads = [np.max if how == "max" else np.sum for how in target.surrogate_readout]

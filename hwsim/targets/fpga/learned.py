@@ -90,6 +90,14 @@ def row_costs(found: Shares) -> np.ndarray:
     return np.stack(np.broadcast_arrays(*(np.asarray(found.rows[name], dtype=float) for name in METRICS)), axis=-1)
 
 
+def beside_rows(found: Shares) -> np.ndarray:
+    """What a design takes beside its rows, shape `(metrics,)` or `(points, metrics)`: cycles between layers, and the one cycle that an
+    interval is at least."""
+    slowest = np.max(found.rows["interval_cycles"], axis=-1)
+    known = {"cycles": np.asarray(found.hand_over_cycles)[..., 0], "interval_cycles": np.maximum(1.0 - slowest, 0.0)}
+    return np.stack(np.broadcast_arrays(*(np.asarray(known.get(name, 0.0), dtype=float) for name in METRICS)), axis=-1)
+
+
 def cost_of_rows(program: Program, found: Shares, rows: Mapping[str, Array], *, device: FpgaDevice, mapping: FpgaMapping) -> Cost:
     """Cost of a design whose rows come to these values.
 

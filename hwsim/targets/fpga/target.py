@@ -20,7 +20,7 @@ from hwsim.targets.fpga.device import FpgaDevice
 from hwsim.targets.fpga.domains import domains
 from hwsim.targets.fpga.feasibility import verdict
 from hwsim.targets.fpga.features import NAMES, features
-from hwsim.targets.fpga.learned import METRICS, READOUT, cost_of_rows, row_costs, shares
+from hwsim.targets.fpga.learned import METRICS, READOUT, beside_rows, cost_of_rows, row_costs, shares
 from hwsim.targets.fpga.lower import lower
 from hwsim.targets.fpga.mapping import FpgaMapping
 from hwsim.units import format_si
@@ -115,6 +115,10 @@ class FpgaTarget:
     def row_costs(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> np.ndarray:
         """What every row adds, shape `(rows, metrics)` or `(points, rows, metrics)`, in the order of `surrogate_metrics`."""
         return row_costs(shares(program, device=device, mapping=mapping))
+
+    def beside_rows(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> np.ndarray:
+        """What a design takes beside its rows, shape `(metrics,)` or `(points, metrics)`."""
+        return beside_rows(shares(program, device=device, mapping=mapping))
 
     def row_features(self, program: Program, *, device: FpgaDevice, mapping: FpgaMapping) -> np.ndarray:
         """What learned methods see of the rows, shape `(rows, features)` or `(points, rows, features)`; names in `feature_names`."""
