@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 
 import hwsim
-from hwsim import cli
+from hwsim import cli, plugins
 from hwsim.cli import main
 from hwsim.datasets.headers import columns_of
 from hwsim.datasets.recipe import Constant, Measure
 from hwsim.errors import InputError, UnknownName
 from hwsim.surrogates import store
-from hwsim.surrogates.graphs import Graphs
+from hwsim.surrogates.graphs import Graphs, concatenated
 from hwsim.surrogates.methods import trained
+from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.training import tuning
 from hwsim.surrogates.tuning import Correction, log_totals, tuned
 
@@ -165,10 +167,41 @@ def test_ranges_hold_networks_that_were_left_out() -> None:
     assert 0.75 <= np.mean((asked >= low) & (asked <= high)) <= 1.0
 
 
+def test_an_fpga_with_some_of_its_metrics(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from hwsim.surrogates.training import run
+    from hwsim.surrogates.training.recipe import AdditiveRecipe, LeftOut, Recipe
+
+    path = tmp_path / "xcu250.csv"
+    rows = [("jet_tagger", r) for r in (1, 2, 4, 8, 16)]
+    closed = [hwsim.estimate(name, "xcu250", reuse_factor=reuse).cost.resources for name, reuse in rows]
+    lines = [f"{n},{r},{2 * float(c['LUT'].used)},{3 * float(c['FF'].used)}" for (n, r), c in zip(rows, closed, strict=True)]
+    path.write_text("\n".join(["model,reuse_factor,lut,ff", *lines]), encoding="utf-8")
+    target: Any = plugins.load("hwsim.targets", "fpga")
+    parts = []
+    for name, reuse in rows:
+        mapping, device = target.mapping(reuse_factor=reuse), target.device("xcu250")
+        one = of_program(target, target.lower(hwsim.load(name), device=device, mapping=mapping), device=device, mapping=mapping)
+        labels = {"device": np.array(["xcu250"]), "graph": np.array([f"{reuse}"])}
+        parts.append(replace(one, measured=one.closed_form, labels=labels))
+    recipe = AdditiveRecipe(width=4, depth=1, epochs=1)
+    given: dict[str, Any] = {"left_out": LeftOut(by="graph", folds=2), "model": recipe, "seeds": (0,)}
+    stored = run.train(Recipe("base", "of a test", "fpga", "none.safetensors", **given), data=concatenated(parts))
+    base = store.write(stored, where=tmp_path / "base")
+    assert cli.main(["train", "--from", str(base), "--data", str(path), "--on", "xcu250", "--out", str(tmp_path / "mine")]) == 0
+    asked: dict[str, Any] = {"reuse_factor": 4}
+    before = hwsim.estimate("jet_tagger", "xcu250", method=f"surrogate:{base}", **asked)
+    found = hwsim.estimate("jet_tagger", "xcu250", method=f"surrogate:{tmp_path / 'mine'}", **asked)
+    for name, factor in (("LUT", 2.0), ("FF", 3.0), ("DSP", 1.0)):
+        ratio = float(found.cost.resources[name].used) / max(float(before.cost.resources[name].used), 1.0)
+        assert ratio == pytest.approx(factor, rel=0.1), name
+    assert trained(str(tmp_path / "mine")).stored.config["tuned"]["networks"] == 5
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     few = table(tmp_path / "few.csv", NETWORKS[:2])
     networks = tuning.from_table("gpu-networks", str(few), device="a100-sxm-80gb")
-    with pytest.raises(InputError, match=r"few\.csv: found 2 different networks that were measured; expected 3 or more, ten for choice"):
+    with pytest.raises(InputError, match=r"few\.csv: found 2 measured networks; expected 3 or more, ten for choice"):
         tuning.tune("gpu-networks", networks, source=str(few), called="x")
     with pytest.raises(InputError, match="surrogate 'gpu-operators' is no sum over rows; those that are, and can be taken .*gpu-networks"):
         tuning.start("gpu-operators", networks.graphs)
@@ -209,3 +242,12 @@ def test_options_that_do_not_go_together(tmp_path: Path, capsys: pytest.CaptureF
         assert main(["train", *given]) != 0
         assert message in " ".join(capsys.readouterr().err.split())
     assert hasattr(trained("gpu-networks"), "rows")
+
+
+def test_the_table_of_boards_left_out_keeps_its_bar() -> None:
+    table = Path(__file__).parents[1].joinpath("docs", "accuracy", "surrogate-tuning.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| **mean** |")]
+    found = {int(row[2]): [float(cell.split("/")[0].split("±")[0]) for cell in (row[3], row[5], row[7])] for row in rows if int(row[2])}
+    assert found[10][0] <= 8.0 and found[100][0] <= 6.5
+    for tuned_error, closed, trees in found.values():
+        assert tuned_error < closed and tuned_error < trees

@@ -53,6 +53,7 @@ def judge(
     device: str,
     *,
     draws: int = DRAWS,
+    count: int = SAMPLES,
     chosen: bool = False,
     adapt: Callable[[np.ndarray, np.ndarray], Predictor] | None = None,
 ) -> Judged:
@@ -62,6 +63,7 @@ def judge(
         space: of the architectures.
         device: asked as if it were new.
         draws: of its samples, uniform.
+        count: samples of a draw.
         chosen: one set of samples by `FewShot.choose` in place of draws.
         adapt: another method in place of `model(space)`: from features and costs of samples to a predictor.
 
@@ -73,8 +75,8 @@ def judge(
     test = np.flatnonzero(np.isfinite(y) & (np.arange(len(y)) >= split.pool))
     middle = _middle(y, test[test < split.pool + PUBLISHED_QUERIES])
     pool = np.flatnonzero(np.isfinite(y[: split.pool]))
-    drawn = (np.random.default_rng(seed).choice(pool, SAMPLES, replace=False) for seed in range(draws))
-    sets = [pool[list(model(space).choose(data.features[pool], count=SAMPLES))]] if chosen else drawn
+    drawn = (np.random.default_rng(seed).choice(pool, count, replace=False) for seed in range(draws))
+    sets = [pool[list(model(space).choose(data.features[pool], count=count))]] if chosen else drawn
     asked = ((adapt or _ours(space))(data.features[rows], y[rows])(data.features[test]) for rows in sets)
     spearman, among, median, covered = np.array([_scores(found, y, test, middle) for found in asked]).T
     ranks = rank_correlation(data.macs[test], y[test])
@@ -182,6 +184,32 @@ def _table(space: str) -> Iterator[str]:
         "mean of measured devices": [r for r in found if r.ours.device not in ESTIMATED],
     }.items():
         yield f"| **{name}** | | {' | '.join(_formatted(np.mean([r.values() for r in rows], axis=0)))} |"
+    yield ""
+    yield from _curve(space)
+
+
+CURVE = (3, 5, 10, 20, 50, 100)
+"""Measurements of a learning curve."""
+
+
+def curve(space: str) -> list[tuple[int, float, float, float, float]]:
+    """(measurements, rank correlation on HELP's rows, median error, the same of trees), means over HELP's devices and ten draws."""
+    data, found = read(space), []
+    for count in CURVE:
+        ours = [judge(space, device, draws=10, count=count) for device in SPACES[space].test]
+        trees = [judge(space, device, draws=3, count=count, adapt=partial(alone, data=data)) for device in SPACES[space].test]
+        pairs = [(np.mean([np.mean(r.middle) for r in rows]), np.mean([np.mean(r.median_error) for r in rows])) for rows in (ours, trees)]
+        found.append((count, *(float(v) for pair in pairs for v in pair)))
+    return found
+
+
+def _curve(space: str) -> Iterator[str]:
+    yield "By number of random measurements, mean over HELP's devices:"
+    yield ""
+    yield "| measured | middle | median error % | trees, middle | trees, median error % |"
+    yield "|---:|---:|---:|---:|---:|"
+    for count, rank, error, tree_rank, tree_error in curve(space):
+        yield f"| {count} | {rank:.3f} | {100 * error:.1f} | {tree_rank:.3f} | {100 * tree_error:.1f} |"
     yield ""
 
 

@@ -18,6 +18,8 @@ from hwsim.surrogates.metrics import offset
 from hwsim.surrogates.networks import build
 from hwsim.surrogates.networks.recipes import NetworkRecipe
 
+STEP = 64
+"""Least networks of a step on cheap labels."""
 Fit = Callable[..., Any]
 """`Loop.fit`: from network, graphs, recipe, seed, validation and a name of the run to the network trained."""
 
@@ -55,7 +57,8 @@ class Before:
         known = np.flatnonzero(~np.isin(self.names, unseen))
         first = levelled(self.graphs.take(known), kept)
         model = build(recipe, concatenated([first, kept]), seed=seed)
-        quick = msgspec.structs.replace(recipe, epochs=self.epochs, patience=0)
+        step = max(recipe.networks_per_step, STEP)
+        quick = msgspec.structs.replace(recipe, epochs=self.epochs, patience=0, networks_per_step=step)
         return fit(model, first, recipe=quick, seed=seed, validation=None, name=f"{name}-cheap")
 
 

@@ -33,10 +33,16 @@ FOLDS = 20
 class Start(TunableRows):
     """Networks that were measured, and what a surrogate says of their rows."""
 
+    @property
+    def names(self) -> np.ndarray:
+        """Networks that are left out together: those of one architecture, or each by itself where there are too few of them."""
+        labels = self.graphs.labels["architecture"]
+        return labels if len(set(labels.tolist())) >= FEWEST else np.arange(len(labels))
+
     def correction(self, chosen: np.ndarray | None = None) -> Correction:
         """What these networks teach, all by default."""
         some = self if chosen is None else self.take(chosen)
-        given = {"mean": self.mean, "scale": self.scale, "groups": some.graphs.labels["architecture"]}
+        given = {"mean": self.mean, "scale": self.scale, "groups": some.names}
         return tuned(some.graphs, some.factor, **given)
 
     def take(self, chosen: np.ndarray) -> Start:
@@ -50,7 +56,7 @@ class Start(TunableRows):
 
     def judged(self) -> np.ndarray:
         """Costs of the networks, each from what the others taught; shape `(networks, metrics)`."""
-        names = self.graphs.labels["architecture"]
+        names = self.names
         fold = folds(names, count=FOLDS if len(set(names.tolist())) > FOLDS else 0)
         found = np.empty(self.graphs.measured.shape)
         for held in np.unique(fold):
@@ -106,9 +112,9 @@ def tune(name: str, data: Lowered, *, source: str, called: str, tell: Tell | Non
         InputError: it cannot be tuned, it predicts none of the metrics, or fewer than three networks were measured.
     """
     stored, given = store.read(name), start(name, data.graphs)
-    count = len(set(given.graphs.labels["architecture"].tolist()))
-    if count < FEWEST:
-        raise InputError(f"{source}: found {count} different networks that were measured; expected {FEWEST} or more, ten for choice")
+    if len(given.graphs) < FEWEST:
+        raise InputError(f"{source}: found {len(given.graphs)} measured networks; expected {FEWEST} or more, ten for choice")
+    count = len(set(given.names.tolist()))
     found, before = given.judged(), given.predicted()
     tables = {metric: _tables(given.graphs, at, found, before) for at, metric in enumerate(given.graphs.metrics)}
     if tell:
