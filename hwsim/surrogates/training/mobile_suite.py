@@ -193,7 +193,7 @@ def _memory() -> list[str]:
     order = float(np.corrcoef(bytes_each.rank(), held.memory_b.rank())[0, 1])
     words = [
         f"The larger of the two stated peaks is 0 in {100 * share:.0f} % of the runs; elsewhere it goes with the bytes of the weights",
-        f"at a Spearman correlation of {order:.2f}. It is that of the process on the host, not of the NPU, so memory is not validated.",
+        f"at a Spearman correlation of {order:.2f}. What it covers is not stated, so memory is not validated.",
     ]
     return [" ".join(words)]
 
