@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def networks(tell: Tell) -> dict[str, Any]:
         "mapping.layout": found.layout.to_numpy(),
         "mapping.image_size": found.image_size.to_numpy(),
         "protocol.tool": "torch",
-        "protocol.version": found.torch.astype(str).to_numpy(),
+        "protocol.version": found.torch.map(timm_infer.torch_version).to_numpy(dtype=object),
         "protocol.build": found.protocol.to_numpy(),
         "protocol.batch": found.batch.to_numpy(),
         "flop": (2e9 * found.infer_gmacs * found.batch).to_numpy(),
@@ -61,7 +61,7 @@ def processors(tell: Tell) -> dict[str, Any]:
         "graph": "timm:" + found.model, "device": found.device.str.extract(CPU)[0].str.replace("_", "-"),
         "group": found.model.map(timm_infer.family), "mapping.runtime": np.where(found.device.str.endswith("dynamo"), "compile", "eager"),
         "mapping.dtype": found.precision, "mapping.layout": found.layout, "mapping.image_size": found.infer_img_size,
-        "protocol.tool": "torch", "protocol.version": found.torch.astype(str), "protocol.build": found.device,
+        "protocol.tool": "torch", "protocol.version": found.torch.map(timm_infer.torch_version), "protocol.build": found.device,
         "protocol.batch": found.infer_batch_size, "flop": 2e9 * found.infer_gmacs * found.infer_batch_size,
         "latency_s": scaled(found.infer_batch_size / found.infer_samples_per_sec),
     })])  # fmt: skip
@@ -86,7 +86,7 @@ def _operator(operator: str, table: Any, device: str) -> Any:
     """Rows of one table; back ends differ in where `window_size` stands, so it comes last."""
     formats = [c for c in table.columns if c.endswith("dtype")]
     shapes = sorted((c for c in table.columns if c not in (*_STATED, *formats)), key=lambda c: c == "window_size")
-    names = pandas().DataFrame({"graph": _spelt(operator, table, shapes), "device": device})
+    names = pandas().DataFrame({"graph": spelt(operator, {c: table[c] for c in shapes}), "device": device})
     made = names.assign(**{
         "mapping.dtype": table[formats[0]].to_numpy() if formats else None,
         "mapping.kv_cache_dtype": table.kv_cache_dtype.to_numpy() if "kv_cache_dtype" in formats else None,
@@ -98,12 +98,6 @@ def _operator(operator: str, table: Any, device: str) -> Any:
     })  # fmt: skip
     measured = "power" in table.columns
     return made.assign(**{"power_w": table.power.array, "fact.power_limit_w": table.power_limit.array} if measured else {})
-
-
-def _spelt(operator: str, table: Any, sizes: Sequence[str]) -> np.ndarray:
-    """`gemm?m=1&n=2&k=3` of every row."""
-    parts = [f"{'&' if i else '?'}{name}=" + table[name].astype(str) for i, name in enumerate(sizes)]
-    return (operator + reduce(lambda a, b: a + b, parts)).to_numpy()
 
 
 def _flop(operator: str, table: Any) -> Any:
@@ -146,7 +140,7 @@ def convolutions(tell: Tell) -> dict[str, Any]:
     whole = whole.astype(dict.fromkeys(_CONV_SIZES, int))
     reach = whole.out_channels * (whole.in_channels / whole.groups) * whole.kernel_h * whole.kernel_w
     return {
-        "graph": _spelt("conv", whole, _CONV_SIZES),
+        "graph": spelt("conv", {c: whole[c] for c in _CONV_SIZES}).to_numpy(dtype=object),
         "device": whole.device.replace(BOARDS).to_numpy(dtype=object),
         "mapping.dtype": whole.dtype.replace({TOO_FAST: "fp16"}).to_numpy(dtype=object),
         "mapping.residual": whole.residual.astype(int).to_numpy(),

@@ -32,6 +32,16 @@ def runs(*, whole: bool = False) -> Any:
     )
 
 
+def torch_version(digits: int | str) -> str:
+    """Version of torch as the names of the source's files spell it.
+
+    >>> torch_version(291), torch_version(113)
+    ('2.9.1', '1.13')
+    """
+    text = str(digits)
+    return f"1.{text[1:]}" if text.startswith("1") else ".".join(text)
+
+
 def family(model: str) -> str:
     """Family of architectures of a model: the first word of its name without numbers."""
     return model.split(".")[0].split("_")[0].rstrip("0123456789")
