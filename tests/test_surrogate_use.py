@@ -419,3 +419,60 @@ class TestOperators(SurrogateCase):
     device_name = "h200-sxm"
     graphs = ("transformer",)
     options = {"dtype": "bf16"}  # noqa: RUF012
+
+
+NETWORK = "name: net\nsummary: y\nfamily: fpga\ndata: {data}\nleft_out: {{by: architecture, folds: 2}}\nseeds: [0]\ngroups: [stage]\n"
+
+
+@pytest.mark.parametrize("kind", ["additive", "additive-gnn"])
+def test_networks_train_on_own_reports_and_go_to_onnx(place: Path, tmp_path: Path, run: Any, kind: str) -> None:
+    for library in ("torch", "torch_geometric", "onnx"):
+        pytest.importorskip(library)
+    from hwsim.surrogates import networks
+    from hwsim.surrogates.onnx_export import export
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        NETWORK.format(data=place / "mine") + f"model: {{kind: {kind}, width: 8, depth: 2, epochs: 3, calibrate: [matrix, table]}}\n"
+    )
+    status, out, err = run("train", path, "--out", tmp_path / "net", "--folder", tmp_path / "run", "--html", tmp_path / "net.html")
+    assert status == ExitStatus.OK, err
+    assert "| lut | 20 |" in out
+    assert len(list((tmp_path / "run").rglob("log.jsonl"))) == 3
+    page = (tmp_path / "net.html").read_text()
+    assert "Learning curves" in page and page.count('class="curve') == 3
+    surrogate, graphs = methods.trained(str(tmp_path / "net")), from_dataset(str(place / "mine")).graphs
+    model = export(str(tmp_path / "net"))
+    feeds = {"features": graphs.features, "edges": graphs.edges.astype(np.int64)}
+    from onnx.reference import ReferenceEvaluator
+
+    (found,) = ReferenceEvaluator(model).run(None, {i.name: feeds[i.name] for i in model.graph.input})
+    np.testing.assert_allclose(found, np.mean([networks.factors(m, graphs) for m in surrogate.members], axis=0), atol=1e-5)
+    where = place / "projects" / "p000"
+    given: dict[str, Any] = {"hls_config": str(where / "hls4ml_config.yml"), "method": f"surrogate:{tmp_path / 'net'}"}
+    assert hwsim.estimate(str(where / "keras_model.json"), "xcu250", **given).cost.resources["LUT"].used > 0
+    assert evaluate(str(tmp_path / "net"), data=str(place / "mine")).seen.all()
+
+
+def test_pooled_networks_have_no_onnx_form(place: Path, tmp_path: Path, run: Any) -> None:
+    for library in ("torch", "torch_geometric", "onnx"):
+        pytest.importorskip(library)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(NETWORK.format(data=place / "mine") + "model: {kind: gin, width: 8, depth: 1, epochs: 1}\n")
+    assert run("train", path, "--out", tmp_path / "net")[0] == ExitStatus.OK
+    status, _, err = run("surrogates", "export", tmp_path / "net", "--onnx", tmp_path / "net.onnx")
+    assert status == ExitStatus.BAD_INPUT
+    assert err == (
+        "error: surrogate 'net' is a network of the kind 'gin', which has no ONNX form; those that have: additive, additive-gnn\n"
+    )
+
+
+def test_options_of_networks_are_refused_for_others(place: Path, tmp_path: Path, run: Any) -> None:
+    for option in (("--devices", "2"), ("--folder", tmp_path / "run")):
+        status, _, err = run("train", "--data", place / "mine", "--out", tmp_path / "sur", *option)
+        assert (status, err.splitlines()[-1]) == (
+            ExitStatus.BAD_INPUT,
+            "error: --folder and --devices are for networks; recipe 'sur' trains a model of the kind 'residual'",
+        )
+    status, _, err = run("train", place / "sur" / "recipe.yaml", "--out", tmp_path / "sur", "--epochs", "3")
+    assert "error: --epochs is for networks; recipe 'sur' trains a model of the kind 'residual'" in err

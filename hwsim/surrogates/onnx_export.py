@@ -40,6 +40,9 @@ class Builder:
     nodes: list[Any] = field(default_factory=list)
     weights: list[Any] = field(default_factory=list)
     inputs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Of float32, name to shape."""
+    whole: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Inputs of int64."""
     outputs: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def constant(self, value: Any) -> str:
@@ -56,11 +59,16 @@ class Builder:
         self.nodes.append(_onnx().helper.make_node(op, list(inputs), [name], domain=domain, **attrs))
         return name
 
+    def standardised(self, mean: np.ndarray, scale: np.ndarray, given: str = "features") -> str:
+        """An input less its mean, over its scale."""
+        return self.add("Mul", self.add("Sub", given, self.constant(mean)), self.constant(1.0 / scale))
+
     def model(self, name: str, facts: Mapping[str, str]) -> Any:
         """The model, checked."""
         onnx = _onnx()
-        declared = [[onnx.helper.make_tensor_value_info(n, 1, s) for n, s in part.items()] for part in (self.inputs, self.outputs)]
-        graph = onnx.helper.make_graph(self.nodes, name, *declared, self.weights)
+        kinds = ((self.inputs, 1), (self.outputs, 1), (self.whole, 7))
+        inputs, outputs, whole = ([onnx.helper.make_tensor_value_info(n, k, s) for n, s in part.items()] for part, k in kinds)
+        graph = onnx.helper.make_graph(self.nodes, name, [*inputs, *whole], outputs, self.weights)
         opsets = [onnx.helper.make_opsetid("", OPSET)]
         if any(node.domain == "ai.onnx.ml" for node in self.nodes):
             opsets.append(onnx.helper.make_opsetid("ai.onnx.ml", ML_OPSET))
@@ -111,13 +119,9 @@ def _additive(build: Builder, stored: Stored, surrogate: Any) -> dict[str, str]:
     return {"hwsim.answer": "cost = sum over rows of count x closed form x exp(log_factor); spread: disagreement of the members"}
 
 
-def _standardised(build: Builder, mean: np.ndarray, scale: np.ndarray, given: str = "features") -> str:
-    return build.add("Mul", build.add("Sub", given, build.constant(mean)), build.constant(1.0 / scale))
-
-
 def _mlp(build: Builder, member: Mlp) -> str:
     """A column of answers."""
-    x = _standardised(build, member.mean, member.scale)
+    x = build.standardised(member.mean, member.scale)
     for i, (weight, bias) in enumerate(member.layers):
         x = build.add("Gemm", x, build.constant(weight), build.constant(bias), transB=1)
         if i < len(member.layers) - 1:
@@ -126,7 +130,7 @@ def _mlp(build: Builder, member: Mlp) -> str:
 
 
 def _correction(build: Builder, correction: Any) -> str:
-    z, weights = _standardised(build, correction.mean, correction.scale), correction.weights
+    z, weights = build.standardised(correction.mean, correction.scale), correction.weights
     return build.add("Gemm", z, build.constant(weights[:1, 1:]), build.constant(weights[0, :1]), transB=1)
 
 
@@ -137,7 +141,7 @@ def _residual(build: Builder, stored: Stored, surrogate: Any) -> dict[str, str]:
     for metric, model in models.items():
         given = f"{metric}.summary"
         build.inputs[given] = ("networks", len(model.mean))
-        z = _standardised(build, model.mean, model.scale, given)
+        z = build.standardised(model.mean, model.scale, given)
         label = build.add("Gemm", z, build.constant(model.weights[None, 1:]), build.constant(model.weights[:1]), transB=1)
         kept = build.add("Clip", label, build.constant(np.float64(model.low)), build.constant(np.float64(model.high)))
         build.add("Squeeze", kept, one, out=f"{metric}.log_factor")
@@ -189,8 +193,15 @@ def _ensemble(trees: Trees) -> dict[str, Any]:
     }
 
 
+def _graph(build: Builder, stored: Stored, surrogate: Any) -> dict[str, str]:
+    from hwsim.surrogates.onnx_networks import graph_surrogate
+
+    return graph_surrogate(build, stored, surrogate)
+
+
 _KINDS: Mapping[str, Callable[[Builder, Stored, Any], dict[str, str]]] = {
     "additive": _additive,
     "residual": _residual,
     "operators": _operators,
+    "graph": _graph,
 }

@@ -82,7 +82,7 @@ class Judged:
 
 
 def fit(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None = None, penalty: float | None = None) -> Ridge:
-    """A model of rows.
+    """A model of rows; its constant is such that as many training rows lie above as below.
 
     Args:
         features: shape `(rows, features)`.
@@ -94,10 +94,11 @@ def fit(features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray | None =
     names = np.arange(len(y)) if groups is None else np.asarray(groups)
     parts = _singles(names) or _parts(names)
     mean, scale = x.mean(axis=0), x.std(axis=0)
-    scale = np.where(scale > 1e-9 * np.maximum(np.abs(mean), 1.0), scale, np.inf)
+    scale = np.where(scale > 1e-6 * np.maximum(np.abs(mean), 1e-3), scale, np.inf)
     design = np.concatenate([np.ones((len(y), 1)), (x - mean) / scale], axis=1)
     chosen = _chosen(design, y, parts) if penalty is None else float(penalty)
     weights = _inverse(design, chosen) @ (design.T @ y)
+    weights[0] += np.median(y - design @ weights)
     leverage = _left_out(design, y, parts, DOMAIN).leverage
     reach = float(np.quantile(leverage, 0.9)) if len(y) > 1 else 1.0
     return Ridge(mean, scale, weights, _inverse(design, DOMAIN), chosen, reach, float(y.min()), float(y.max()))

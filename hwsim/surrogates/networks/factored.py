@@ -59,7 +59,8 @@ def standardised(features: np.ndarray, names: tuple[str, ...], hidden: tuple[str
         if name not in names:
             raise UnknownName("feature", name, names)
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    seen = np.array([name not in hidden for name in names]) & (scale > 1e-9)
+    varied = scale > 1e-5 * np.maximum(np.abs(mean), 1e-3)  # less is the rounding of a constant
+    seen = np.array([name not in hidden for name in names]) & varied
     return mean, np.where(seen, scale, 1e12)
 
 
