@@ -203,6 +203,30 @@ def test_a_graph_surrogate_speaks_for_gpus_too() -> None:
     assert float(cost.latency_s) == pytest.approx(float(surrogate.predict_graphs(graphs)[0, 0]), rel=0.05)
 
 
+def test_a_data_set_is_lowered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("pyarrow")
+    from hwsim.surrogates.training import run
+    from hwsim.surrogates.training.recipe import LeftOut, Recipe
+
+    monkeypatch.setenv("HWSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(run, "CACHED", 2)
+    file = tmp_path / "runs.csv"
+    file.write_text("graph,device,latency_s\nresnet18,l4,0.001\nresnet50,l4,0.002\nresnet19,l4,0.002\n")
+    recipe = Recipe("a", "of a test", "gpu", str(file), LeftOut("graph"))
+    told: list[str] = []
+    first = run.load(recipe, tell=told.append)
+    monkeypatch.setattr(run, "from_dataset", lambda *args, **given: pytest.fail("lowered again"))
+    again: list[str] = []
+    assert same(run.load(recipe, tell=again.append), first)
+    assert len(again) == 1
+    assert again[0] in told
+    assert "row 3, column graph: unknown model 'resnet19'" in again[0]
+    file.write_text("graph,device,latency_s\nresnet18,l4,0.003\nresnet50,l4,0.002\nresnet19,l4,0.002\n")
+    with pytest.raises(pytest.fail.Exception, match="lowered again"):
+        run.load(recipe)
+
+
 def test_pyg_loads_batches_of_graphs() -> None:
     pytest.importorskip("torch_geometric")
     from torch_geometric.loader import DataLoader

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,10 @@ from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.networks import LIMIT
 from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork, NetworkRecipe
 from hwsim.surrogates.store import Stored
-from hwsim.surrogates.training import fidelity, residual
+from hwsim.surrogates.training import cache, fidelity, residual
 from hwsim.surrogates.training.corrected import CorrectedRecipe
 from hwsim.surrogates.training.left_out import Loop, ensemble, error_table, folds, left_out
-from hwsim.surrogates.training.lowered import from_dataset
+from hwsim.surrogates.training.lowered import from_dataset, lines
 from hwsim.surrogates.training.outcomes import Outcome, described, ranges
 from hwsim.surrogates.training.recipe import DATA, Recipe, is_dataset, plain
 from hwsim.surrogates.training.residual import ResidualRecipe
@@ -38,19 +37,38 @@ def load(recipe: Recipe, *, tell: Tell | None = None) -> Graphs:
     """
     if recipe.data not in DATA:
         if is_dataset(recipe.data):
-            return from_dataset(recipe.data, family=recipe.family, tell=tell).graphs
+            return _of_dataset(recipe, tell)
         if not Path(recipe.data).is_file():
             raise InputError(f"no training data {recipe.data!r}; expected a .safetensors file or one of {', '.join(DATA)}")
         return Graphs.read(recipe.data)
-    cache = Path(os.environ.get("HWSIM_CACHE", Path.home() / ".cache" / "hwsim"))
-    path = cache / "lowered" / f"{recipe.data}-{_features_key(recipe)}.safetensors"
-    if not path.is_file():
+
+    def make() -> tuple[Graphs, Sequence[str]]:
         module, _, name = DATA[recipe.data].partition(":")
-        shown = (lambda i, n: tell(f"{recipe.data}: {i} of {n}")) if tell else None
-        found = getattr(importlib.import_module(module), name)(progress=shown)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found.save(path)
-    return Graphs.read(path)
+        say = tell or (lambda line: None)
+        return getattr(importlib.import_module(module), name)(progress=lambda i, n: say(f"{recipe.data}: {i} of {n}")), ()
+
+    return cache.kept(recipe.data, _features_key(recipe), make, tell=tell)
+
+
+def _of_dataset(recipe: Recipe, tell: Tell | None) -> Graphs:
+    """Networks of a data set that was built or is a file; lowered once."""
+    from hwsim.datasets.store import read
+
+    data = read(recipe.data)
+
+    def make() -> tuple[Graphs, Sequence[str]]:
+        found = from_dataset(recipe.data, family=recipe.family, tell=tell)
+        return found.graphs, lines(data, found.left_out)
+
+    file = Path(data.where)
+    if not file.is_file() or len(data) < CACHED:
+        return make()[0]
+    named = data.text("graph") if "graph" in data.columns else ()
+    return cache.kept(data.name, cache.dataset_key(file, named, family=recipe.family), make, tell=tell)
+
+
+CACHED = 200
+"""Rows from which a data set is worth a file in the cache."""
 
 
 def _features_key(recipe: Recipe) -> str:
