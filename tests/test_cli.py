@@ -22,6 +22,14 @@ from hwsim.report.document import EstimateDocument
 HEAVY = ("torch", "onnx", "pandas", "scipy", "plotly", "sklearn")
 
 
+def _answering() -> list[str]:
+    """Surrogates that answer for networks; those of search spaces do not."""
+    from hwsim.surrogates import store
+    from hwsim.surrogates.samples import FAMILY
+
+    return [name for name in store.names() if store.read(name).config["family"] != FAMILY]
+
+
 @pytest.fixture(autouse=True)
 def plain_terminal(monkeypatch: pytest.MonkeyPatch, small_world: None) -> None:
     for name in ("FORCE_COLOR", "NO_COLOR", "HWSIM_DEBUG"):
@@ -163,10 +171,10 @@ def test_must_fit_reports_and_fails(run: Any) -> None:
         (
             ["estimate", "mlp", "--on", "null", "--method", "oracle"],
             3,
-            "error: unknown method 'oracle'. Known: auto, closed-form, surrogate:gpu-networks, surrogate:gpu-operators.\n",
+            f"error: unknown method 'oracle'. Known: auto, closed-form, {', '.join(f'surrogate:{name}' for name in _answering())}.\n",
         ),
         (["validate", "gpu-gem"], 3, "error: unknown validation 'gpu-gem'. Did you mean 'gpu-gemm' or 'gpu-power' or 'gpu-elementwise'?\n"),
-        (["calibrate", "tpu"], 3, "error: unknown family with a calibration 'tpu'. Did you mean 'gpu'?\n"),
+        (["calibrate", "tpu"], 3, "error: unknown family with a calibration 'tpu'. Did you mean 'npu' or 'gpu'?\n"),
     ],
 )
 def test_errors_are_whole_sentences(args: list[str], status: int, message: str, run: Any) -> None:
@@ -194,7 +202,7 @@ def test_statuses_of_errors(error: BaseException, status: int, run: Any, monkeyp
 
 def test_validation_and_calibration_are_listed(run: Any) -> None:
     assert "gpu-gemm" in run("validate")[1]
-    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\noptical\nsurrogate\n", "")
+    assert run("calibrate") == (ExitStatus.OK, "fpga\ngpu\nnpu\noptical\nsurrogate\n", "")
 
 
 def test_validate_says_what_it_skipped(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
