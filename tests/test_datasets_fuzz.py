@@ -117,6 +117,12 @@ def test_damaged_packed_tables(tmp_path: Path, mapping: Path) -> None:
         survived(lambda: adapters.build_csv(path, read_columns(mapping), tmp_path / "out"))
 
 
+def test_tables_that_are_not_there(tmp_path: Path, mapping: Path) -> None:
+    for path in (tmp_path / "no.csv", tmp_path / "no.csv.gz", tmp_path):
+        with pytest.raises(InputError, match=f"^cannot read '{path}': "):
+            adapters.build_csv(path, read_columns(mapping), tmp_path / "out")
+
+
 def test_no_row_of_bad_cells_is_lost(tmp_path: Path, mapping: Path) -> None:
     path = tmp_path / "my.csv"
     for seed in SEEDS:

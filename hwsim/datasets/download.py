@@ -90,7 +90,9 @@ def _retrieve(pooch: Any, url: str, sha256: str, path: Path) -> None:
         pooch.retrieve(url, expected, fname=path.name, path=path.parent, downloader=loader)
         return
     except requests.RequestException as error:
-        reason = InputError(f"cannot fetch {url}: {str(error)[:160]}")
+        why = {requests.ConnectionError: "no connection", requests.Timeout: f"no answer within {TIMEOUT_S:g} s"}
+        text = next((said for kind, said in why.items() if isinstance(error, kind)), str(error)[:160])
+        reason = InputError(f"cannot fetch {url}: {text}")
     except OSError as error:
         reason = InputError(f"cannot keep {url} in {str(path.parent)!r}: {error.strerror or error}")
     except ValueError as error:

@@ -62,6 +62,8 @@ def _cells(path: Path) -> dict[str, np.ndarray]:
             names = next(csv.reader(cast("Iterable[str]", file)), [])
         options = tables.ConvertOptions(column_types=dict.fromkeys(names, arrow().string()), strings_can_be_null=False, null_values=[])
         table = tables.read_csv(str(path), convert_options=options, read_options=tables.ReadOptions(use_threads=False))
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror}") from None
     except (arrow().ArrowInvalid, UnicodeDecodeError, OSError, EOFError, zlib.error, csv.Error) as error:
         raise InputError(f"{path}: not a CSV table ({str(error)[:120]})") from None
     check_names(table.column_names, where=str(path))
