@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,8 @@ def test_auto_speaks_on_measured_chips_only():
     known = hwsim.estimate("mobilenet_v2", "snapdragon-8-elite", dtype="w8a8", runtime="tflite", method="auto")
     assert known.method == f"surrogate:{NAME}"
     low, high = known.latency_interval.low, known.latency_interval.high
+    assert low is not None
+    assert high is not None
     assert low < float(known.cost.latency_s) < high
     chip = TARGET.device("qcs8550").with_overrides({"int8_op_per_s": 5e13})
     own = hwsim.estimate("mobilenet_v2", chip, dtype="w16a16", method="auto")
@@ -46,7 +49,7 @@ def test_auto_speaks_on_measured_chips_only():
 
 def test_answers_do_not_depend_on_company():
     graph = hwsim.load("yolov8n")
-    given = {"dtype": "fp16", "method": f"surrogate:{NAME}"}
+    given: dict[str, Any] = {"dtype": "fp16", "method": f"surrogate:{NAME}"}
     alone = float(hwsim.estimate(graph, "qcs8550", **given).cost.latency_s)
     assert alone == float(hwsim.estimate(graph, "qcs8550", **given).cost.latency_s)
     times = [float(hwsim.estimate(graph, chip, **given).cost.latency_s) for chip in ("qcs8550", "snapdragon-8-elite")]
