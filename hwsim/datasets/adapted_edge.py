@@ -82,7 +82,7 @@ def translation(tell: Callable[[str], None]) -> dict[str, Any]:
         encoder, decoder = (scaled(found[f"latency_mean_{part}"], 1e-3) for part in ("encoder", "decoder"))
         tell(f"read {len(found):,} networks of {task} on {device}")
         frames.append(pandas().DataFrame({
-            "graph": spelt(f"hat:{task}", sizes), "device": HAT_DEVICES[device], "group": task, "protocol.tool": "torch",
+            "graph": spelt(f"hat:{task}", sizes), "device": HAT_DEVICES.get(device, device), "group": task, "protocol.tool": "torch",
             "protocol.batch": 1,
             "latency_s": encoder + decoder, "encoder_s": encoder, "decoder_s": decoder,
             "fact.encoder_std_s": scaled(found.latency_std_encoder, 1e-3), "fact.decoder_std_s": scaled(found.latency_std_decoder, 1e-3),

@@ -74,7 +74,7 @@ def operators(tell: Tell) -> dict[str, Any]:
     for path in files:
         operator, folder = path.name.removesuffix("_perf.parquet"), (path.parts[-3], path.parts[-2])
         tell(f"reading {'/'.join((*folder, operator))}")
-        frames.append(_operator(operator, aiconfigurator.frame(operator, folder), AICONFIGURATOR_DEVICES[folder[0]]))
+        frames.append(_operator(operator, aiconfigurator.frame(operator, folder), AICONFIGURATOR_DEVICES.get(folder[0], folder[0])))
     whole = pandas().concat(frames, ignore_index=True)
     texts = {name: whole[name].to_numpy(dtype=object) for name in whole.columns if name.startswith(("mapping.", "protocol.", *NEEDED))}
     measured = np.concatenate([np.full(len(f), "power_w" in f.columns) for f in frames])

@@ -157,7 +157,8 @@ def _graph(doc: str, place: list[str], column: str, keys: Row) -> tuple[str, str
     if name == "swin":
         return f"timm:{_swin(title, column, keys)}", "swin"
     if name == "vit":
-        return f"timm:{VIT[column.partition(' ')[0] if column.startswith(('B_', 'L_')) else 'B_16']}", "vit"
+        size = column.partition(" ")[0] if column.startswith(("B_", "L_")) else "B_16"
+        return f"timm:{VIT.get(size, size)}", "vit"
     model = re.search(r"(GPT-[\d.]+[BM]|Megatron-530B|T5-\w+)", place[-1])
     length = f"?seq_len={keys['seq_len']}" if "seq_len" in keys else ""
     return f"fastertransformer:{(model[1] if model else name).lower()}{length}", name
@@ -168,7 +169,11 @@ def _swin(title: str, column: str, keys: Row) -> str:
     if "V2" not in title:
         return f"swin_{size}_patch4_window7_224"
     window = str(keys["window_size"]) if "window_size" in keys else None
-    return "swinv2_large_window12to16_192to256" if (size, window) == ("large", "16") else SWIN[window].format(size)
+    return (
+        "swinv2_large_window12to16_192to256"
+        if (size, window) == ("large", "16")
+        else SWIN.get(window, f"swinv2_{{}}_window{window}").format(size)
+    )
 
 
 def _device(texts: Mapping[str, str], column: str) -> str | None:

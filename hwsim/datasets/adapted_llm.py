@@ -32,11 +32,16 @@ SERVED = {
 def operators(tell: Tell) -> dict[str, Any]:
     """Operators of transformer layers, with and without tensor parallelism; median of a few runs."""
     frames: list[Any] = []
-    for name in files(VIDUR, "compute__*.csv.gz"):
+    for name in files(VIDUR, "compute__*__mlp.csv.gz"):
         _, device, *model, _ = name.split("__")
-        frames += list(_layer_operators(table(VIDUR, name, need=("num_tokens", "n_embd")), VIDUR_DEVICES[device], "/".join(model)))
+        frames += list(
+            _layer_operators(table(VIDUR, name, need=("num_tokens", "n_embd")), VIDUR_DEVICES.get(device, device), "/".join(model))
+        )
         tell(f"read {device} {'/'.join(model)}")
-    return joined([*frames, *_attention(table(VIDUR, "old_ee3dec7_a100__attention.csv.gz", need=("kv_cache_size",)))])
+    for name in files(VIDUR, "old_*__attention.csv.gz"):
+        _, version, device = name.partition("__")[0].split("_")
+        frames += list(_attention(table(VIDUR, name, need=("kv_cache_size",)), VIDUR_DEVICES.get(device, device), version))
+    return joined(frames)
 
 
 def _layer_operators(found: Any, device: str, model: str) -> Iterator[Any]:
@@ -77,7 +82,7 @@ def _timed(found: Any, operator: str, graph: Any) -> Any:
     return pandas().DataFrame({"graph": graph, "latency_s": scaled(found[f"{head}.median"], 1e-3), **facts})
 
 
-def _attention(found: Any) -> Iterator[Any]:
+def _attention(found: Any, device: str, version: str) -> Iterator[Any]:
     """Prefill with a cache before it, or decoding; an operator that a row did not run is no row."""
     shape = {
         "batch": found.batch_size, "chunk": found.prefill_chunk_size, "kv": found.kv_cache_size, "q_heads": found.n_q_head,
@@ -87,8 +92,8 @@ def _attention(found: Any) -> Iterator[Any]:
         ran = found[f"time_stats.{operator}.median"].notna()
         made = _timed(found, operator, spelt(operator, shape))[ran]
         yield made.assign(**{
-            "device": VIDUR_DEVICES["a100"], "group": "attention", "mapping.dtype": "fp16", "protocol.tool": "vidur",
-            "protocol.version": "ee3dec7", "protocol.tensor_parallel": found.num_tensor_parallel_workers, "fact.operator": operator,
+            "device": device, "group": "attention", "mapping.dtype": "fp16", "protocol.tool": "vidur",
+            "protocol.version": version, "protocol.tensor_parallel": found.num_tensor_parallel_workers, "fact.operator": operator,
             "protocol.kernel": found.attention_backend.str.rpartition(".")[2].str.lower(),
         })  # fmt: skip
 
@@ -102,7 +107,8 @@ def collectives(tell: Tell) -> dict[str, Any]:
         made = _timed(found, operator, spelt(operator, {"bytes": found["size"], "workers": found.num_workers}))
         copied = "the same numbers stand in the file of a100_pairwise_nvlink" if COPIED in name else None
         frames.append(made.assign(**{
-            "device": VIDUR_DEVICES[system.partition("_")[0]], "protocol.tool": "vidur", "protocol.version": "7d47513", SUSPECT: copied,
+            "device": VIDUR_DEVICES.get(system.partition("_")[0], system), "protocol.tool": "vidur",
+            "protocol.version": "7d47513", SUSPECT: copied,
             "protocol.system": system, "protocol.devices_per_node": found.devices_per_node,
         }))  # fmt: skip
         tell(f"read {system} {operator}")

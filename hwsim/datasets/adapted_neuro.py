@@ -36,7 +36,14 @@ def loihi(tell: Callable[[str], None]) -> dict[str, Any]:
     return columns(rows)
 
 
-OTHERS = {"CPU": "xeon-e5-2630", "GPU": "quadro-k4000", "JETSON": "jetson-tx1", "MOVIDIUS": "movidius-ncs", "NCS2": "ncs2"}
+OTHERS = {
+    "LOIHI": keywords.BOARD,
+    "CPU": "xeon-e5-2630",
+    "GPU": "quadro-k4000",
+    "JETSON": "jetson-tx1",
+    "MOVIDIUS": "movidius-ncs",
+    "NCS2": "ncs2",
+}
 BOARDS = {
     "SpiNN3": "spinnaker1-spinn3", "SpiNN5": "spinnaker1-spinn5", "Spikey": "spikey", "NVIDIA RTX 2070": "rtx-2070",
     "AMD RYZEN 2600X": "ryzen-2600x", "Intel i7-4710MQ": "i7-4710mq",
@@ -51,7 +58,7 @@ def keyword_spotters(tell: Callable[[str], None]) -> dict[str, Any]:
     tell(f"read {len(found)} runs")
     return joined([pandas().DataFrame({
         "graph": spelt("keyword_mlp", {"copies": found.n_copies, "layers": found.n_layers.fillna(1).astype(int)}),
-        "device": found.hardware.map(lambda h: OTHERS.get(h, keywords.BOARD)), "group": "keyword_spotter", "protocol.tool": "as published",
+        "device": found.hardware.map(lambda h: OTHERS.get(h, h)), "group": "keyword_spotter", "protocol.tool": "as published",
         "protocol.batch": found.batchsize, "protocol.run": found.run, "latency_s": scaled(found.seconds / found.n_inferences),
         "energy_j": scaled(found.total_J_per_inf), "dynamic_j": scaled(found.dynamic_J_per_inf), "power_w": scaled(found.running_W),
         "static_w": scaled(found.idle_W),
@@ -63,7 +70,8 @@ def board_power(tell: Callable[[str], None]) -> dict[str, Any]:
     found = table("neuro", "snabsuite", "benchmark_power_rows.csv", need=("platform", "benchmark", "runtime", "measured_power_W"))
     facts = {f"fact.{c}": found[c] for c in ("number_of_spikes_tar", "fan_out", "connections", "number_of_source_spikes", "n_rep")}
     rows = pandas().DataFrame({
-        "graph": "snab:" + found.benchmark, "device": found.platform.map(BOARDS), "group": found.benchmark, "protocol.tool": "SNABSuite",
+        "graph": "snab:" + found.benchmark, "device": found.platform.map(lambda p: BOARDS.get(p, p)), "group": found.benchmark,
+        "protocol.tool": "SNABSuite",
         "protocol.stage": "measured", "protocol.neurons": found.number_of_neurons, "protocol.biological_ms": found.bioruntime,
         "latency_s": scaled(found.runtime, 1e-3), "spikes_count": scaled(found.number_of_spikes), "power_w": scaled(found.measured_power_W),
         "static_w": scaled(found.idle_power_W), "fact.power_std_w": found.measured_std_W, **facts,
@@ -71,13 +79,14 @@ def board_power(tell: Callable[[str], None]) -> dict[str, Any]:
     powers = table("neuro", "snabsuite", "measured_powers.csv", need=("platform", "state", "power_W"))
     idle = powers[powers.state == "idle"]
     rest = pandas().DataFrame({
-        "graph": "snab:idle", "device": idle.platform.map(BOARDS), "group": "idle", "protocol.tool": "SNABSuite",
+        "graph": "snab:idle", "device": idle.platform.map(lambda p: BOARDS.get(p, p)), "group": "idle", "protocol.tool": "SNABSuite",
         "protocol.stage": "measured",
         "power_w": scaled(idle.power_W), "fact.power_std_w": idle.std_W,
     })  # fmt: skip
     fitted = table("neuro", "snabsuite", "event_energies.csv", need=("platform", "event", "energy_J"))
     events = pandas().DataFrame({
-        "graph": "snab_event:" + fitted.event, "device": fitted.platform.map(BOARDS), "group": fitted.event, "protocol.tool": "SNABSuite",
+        "graph": "snab_event:" + fitted.event, "device": fitted.platform.map(lambda p: BOARDS.get(p, p)), "group": fitted.event,
+        "protocol.tool": "SNABSuite",
         "protocol.stage": "fitted", "energy_j": scaled(fitted.energy_J), "fact.energy_std_j": fitted.std_J,
     })  # fmt: skip
     tell(f"read {len(rows)} benchmarks, {len(rest)} idle boards and {len(events)} fitted energies of events")

@@ -32,7 +32,7 @@ def _windows(name: str) -> Any:
     found = table(*FOLDER.split("/"), name, need=("window_name", "elapsed_time", "gpu0_energy"))
     energies = [c for c in found.columns if c.endswith("_energy")]
     return pandas().DataFrame({
-        "graph": f"zeus:{network}?part=window&gpus={len(energies)}", "device": DEVICES[board], "group": f"window {network}",
+        "graph": f"zeus:{network}?part=window&gpus={len(energies)}", "device": DEVICES.get(board, board), "group": f"window {network}",
         "protocol.part": "window",
         "protocol.power_limit_w": found.window_name.str.rpartition("_")[2].astype(int), "protocol.gpus": len(energies),
         "latency_s": scaled(found.elapsed_time), "energy_j": sum(scaled(found[c]) for c in energies),
@@ -40,10 +40,11 @@ def _windows(name: str) -> Any:
 
 
 def _epochs(name: str) -> Any:
+    board = name.removesuffix(".csv").rpartition("_")[2]
     found = table(*FOLDER.split("/"), name, need=("dataset", "network", "batch_size", "power_limit", "time_per_epoch", "average_power"))
     return pandas().DataFrame({
         "graph": "zeus:" + found.network + "?part=epoch&data=" + found.dataset,
-        "device": DEVICES[name.removesuffix(".csv").rpartition("_")[2]],
+        "device": DEVICES.get(board, board),
         "group": "epoch " + found.network, "protocol.part": "epoch", "protocol.batch": found.batch_size,
         "protocol.optimizer": found.optimizer,
         "protocol.power_limit_w": found.power_limit, "protocol.gpus": 1,
@@ -58,7 +59,8 @@ def _steps(name: str) -> Any:
     texts = found[limits].fillna(0).astype(int).astype(str)
     made = {f"protocol.{key}": found[key] for key in ("dp", "tp", "pp", "microbatch_size", "num_microbatches", "partition_method")}
     return pandas().DataFrame({
-        "graph": "zeus:" + found.model_name + "?part=step", "device": DEVICES[name.split("_")[1]], "group": "step " + found.model_name,
+        "graph": "zeus:" + found.model_name + "?part=step", "device": DEVICES.get(name.split("_")[1], name.split("_")[1]),
+        "group": "step " + found.model_name,
         "protocol.part": "step", "protocol.batch": found.batch_size, "protocol.gpus": found.dp * found.tp * found.pp, **made,
         "protocol.power_limits_w": texts.apply("/".join, axis=1), "latency_s": scaled(found.time), "energy_j": scaled(found.energy),
     })  # fmt: skip
@@ -69,7 +71,8 @@ def _stages(name: str) -> Any:
     model, _, board = name.removeprefix("sosp24_stage_profile_").removesuffix("_bf16.csv").partition("+")
     found = table(*FOLDER.split("/"), name, need=("stage", "instruction", "frequency", "time", "energy"))
     return pandas().DataFrame({
-        "graph": f"zeus:{model}?part=stage&stage=" + found.stage.astype(str) + "&pass=" + found.instruction, "device": DEVICES[board],
+        "graph": f"zeus:{model}?part=stage&stage=" + found.stage.astype(str) + "&pass=" + found.instruction,
+        "device": DEVICES.get(board, board),
         "group": f"stage {model}", "mapping.dtype": "bf16", "protocol.part": "stage", "protocol.clock_mhz": found.frequency,
         "protocol.gpus": 1,
         "latency_s": scaled(found.time), "energy_j": scaled(found.energy),

@@ -40,7 +40,8 @@ def load_neusight() -> Columns:
     frame = pandas().read_csv(data_path("gpu", "neusight", "nvidia_conv.csv.gz"))
     size, kernel, pad = frame.Input_Size, frame.Kernel_Szie, frame.Padding
     return _columns(
-        "neusight", frame.Device.map(NEUSIGHT_DEVICES), np.full(len(frame), "fp32"), frame.B, frame.Input_Channel, frame.Output_Channel,
+        "neusight", frame.Device.map(lambda d: NEUSIGHT_DEVICES.get(d, d)),
+        np.full(len(frame), "fp32"), frame.B, frame.Input_Channel, frame.Output_Channel,
         size, size, kernel, kernel, frame.Stride, pad, pad, 1, 1, 0, 0, frame.Latency * 1e-3,
     )  # fmt: skip
 
