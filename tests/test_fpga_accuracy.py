@@ -16,6 +16,7 @@ AT_LEAST = {
     ("fpga-dense-csynth", "resource / synthesises"): {"exact": 96},
     ("fpga-dense-csynth", "latency / synthesises"): {"exact": 85},
     ("fpga-dense-vsynth", "two layers / cycles"): {"exact": 99},
+    ("fpga-dense-vsynth", "two layers / BRAM18"): {"exact": 70, "r2": 0.8},
     ("fpga-dense-vsynth", "two layers / DSP, 8 bits and more"): {"exact": 100},
     ("fpga-mlp-csynth", "dense module / cycles"): {"within_two": 70},
     ("fpga-ci-csynth", "cycles"): {"within_two": 70},
