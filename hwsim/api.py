@@ -357,10 +357,8 @@ def sweep(
         load=load,
         mapping=mapping,
         set=set,
-        sample=sample,
-        points=points,
-        seed=seed,
         method=method,
+        **{"sample": sample, "points": points, "seed": seed},
     )
     conditions = (where,) if isinstance(where, str) else tuple(where)
     return execute(plan(made, where=[c for c in conditions if c], pareto=pareto, best=best), **(run or {}))
