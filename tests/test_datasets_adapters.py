@@ -243,7 +243,7 @@ def test_broken_measurements_of_search_spaces_are_found() -> None:
     bad = check.check(data, bounds=False).bad
     assert 0 < bad.sum() < 0.01 * len(data)
     assert set(data.text("device")[bad]) <= {"pixel3", "raspi4"}
-    assert {"1080ti", "titan_rtx"} <= set(data.text("device"))
+    assert {"gtx-1080ti", "titan-xp"} <= set(data.text("device"))
     assert set(data.text("protocol.stage")[data.text("device") == "eyeriss"]) == {"estimated"}
 
 

@@ -20,6 +20,10 @@ GPUS = re.compile(r"((?:\d+)?(?:titan\w*|\d+ti|v100))_(\d+)")
 """GPUs are named with their batch."""
 
 
+BOARDS = {"titanxp": "titan-xp", "titan_xp": "titan-xp", "titan_rtx": "titan-rtx", "1080ti": "gtx-1080ti", "2080ti": "rtx-2080-ti"}
+"""GPUs by one name, that of the shelf where it has them."""
+
+
 def search_spaces(tell: Callable[[str], None]) -> dict[str, Any]:
     """Architectures of NAS-Bench-201, FBNet and once-for-all MobileNetV3 on up to 27 devices; broken measurements are marked."""
     frames = []
@@ -47,7 +51,13 @@ def _space(space: str) -> tuple[Any, Any]:
 def _device(label: str) -> dict[str, Any]:
     match = GPUS.fullmatch(label)
     device, batch = (match[1], int(match[2])) if match else (label, 1)
-    return {"device": device, "protocol.batch": batch, "protocol.stage": "estimated" if label in help_latency.ESTIMATED else "measured"}
+    own = {"mapping.runtime": "eager", "mapping.dtype": "fp32"} if match else {"mapping.runtime": None, "mapping.dtype": None}
+    return {
+        "device": BOARDS.get(device, device),
+        **own,
+        "protocol.batch": batch,
+        "protocol.stage": "estimated" if label in help_latency.ESTIMATED else "measured",
+    }
 
 
 def spiking_energies(tell: Callable[[str], None]) -> dict[str, Any]:
