@@ -147,6 +147,19 @@ def test_structure_decides_cycles_and_interval_at_any_depth(networks: closed.Net
     assert np.array_equal(found[:, :2], networks.measured[:, :2])
 
 
+def test_dsp_blocks_are_counted_at_any_depth(networks: closed.Networks):
+    at = closed.METRICS.index("dsp")
+    found = closed.totals(networks, closed.layer_costs(networks))[:, at]
+    assert np.mean(found == networks.measured[:, at]) >= 0.97
+
+
+def test_products_that_are_cut_narrow_take_no_dsp_block():
+    first = Design("dense_latency", 4, 3, 8, 4, acc_bits=15, seed=1)
+    wide, narrow = (Chain((first, Design("dense_latency", 3, 2, bits, 3, acc_bits=16, seed=2))) for bits in (15, 4))
+    of = [closed.wide_constants(closed.of_chains([c], np.zeros((1, 6)), family="xcup"))[0] for c in (wide, narrow)]
+    assert of[0] > 0 == of[1]
+
+
 def test_registers_that_no_layer_reads_are_not_counted(networks: closed.Networks):
     ff = closed.METRICS.index("ff")
     deep = np.diff(networks.start) > 2

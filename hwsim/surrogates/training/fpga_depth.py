@@ -61,7 +61,7 @@ def features(found: Networks) -> Mapping[str, np.ndarray]:
         "outputs": u.outputs, "groups": u.groups, "odd_constants": c.odd_constants, "product_adders": c.product_adders,
         "sum_adders": c.sum_adders, "rom_columns": c.rom_columns, "terms_max": c.terms_max, "digits_out_max": c.digits_out_max,
         "output_bits": c.n_out * c.acc_bits, "input_register_bits": c.n_in * c.input_bits,
-        "dropped_bits": yosys_networks.dropped_bits(found), "wide_constants": found.wide_constants,
+        "dropped_bits": yosys_networks.dropped_bits(found), "wide_constants": yosys_networks.wide_constants(found),
     }  # fmt: skip
     plain = {
         name: getattr(c, name)

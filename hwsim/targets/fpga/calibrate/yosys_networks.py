@@ -15,7 +15,6 @@ from hwsim import shelf
 from hwsim.datasets.fpga_yosys.chain import Chain, shift
 from hwsim.datasets.fpga_yosys.design import Design
 from hwsim.datasets.fpga_yosys.netlist import signed_bits
-from hwsim.datasets.fpga_yosys.statistics import odd_factors
 from hwsim.errors import DataMissing
 from hwsim.targets.fpga.calibrate import yosys as single
 from hwsim.targets.fpga.stages import yosys
@@ -39,8 +38,6 @@ class Networks:
     """Bits of an output that the next layer takes, shape `(L,)`; all of them of a last layer."""
     packed_high: np.ndarray
     """1 where the highest bit that is handed on is the accumulator's, shape `(L,)`."""
-    wide_constants: np.ndarray
-    """Different odd factors of the constants of each input whose product is wide enough for a DSP block, shape `(L,)`."""
     dropped_low: np.ndarray
     """Low bits that a layer drops of what it hands on, shape `(L,)`."""
     measured: np.ndarray
@@ -74,7 +71,7 @@ def load(path: Path | None = None) -> Networks:
 
 def of_chains(chains: Sequence[Chain], measured: np.ndarray, *, family: str) -> Networks:
     """Their layers as columns."""
-    layers = [single.parts(d, family=family)[0] for c in chains for d in c.layers]
+    layers = [single.parts(d, family=family)[0] for d in _layers(chains)]
     handed, high, dropped = [], [], []
     for c in chains:
         low = [shift(a, b.input_bits) for a, b in pairwise(c.layers)]
@@ -84,14 +81,31 @@ def of_chains(chains: Sequence[Chain], measured: np.ndarray, *, family: str) -> 
         dropped += [*low, 0]
     start = np.concatenate([[0], np.cumsum([len(c.layers) for c in chains])])
     handed_bits, packed_high, dropped_low = (np.array(v, dtype=float) for v in (handed, high, dropped))
-    wide = np.array([_wide_constants(d) for c in chains for d in c.layers])
-    return Networks(tuple(chains), single.columns(layers), start, handed_bits, packed_high, wide, dropped_low, measured)
+    return Networks(tuple(chains), single.columns(layers), start, handed_bits, packed_high, dropped_low, measured)
 
 
-def _wide_constants(layer: Design) -> float:
-    """Products of fewer bits than `DSP_PRODUCT_BITS`, by the range of what is multiplied, go to LUTs."""
-    low = -(1 << (layer.input_bits - 1))
-    return float(sum(signed_bits(low * odd, -low * odd - 1) >= yosys.DSP_PRODUCT_BITS for row in layer.weights for odd in odd_factors(row)))
+def _layers(chains: Sequence[Chain]) -> list[Design]:
+    return [d for c in chains for d in c.layers]
+
+
+def wide_constants(found: Networks, *, alone: bool = False) -> np.ndarray:
+    """Different odd factors of the constants of each input whose product is wide enough for a DSP block, shape `(L,)`."""
+    needs = (found.columns if alone else needed(found)).acc_bits
+    return np.array([_wide_constants(d, int(need)) for d, need in zip(_layers(found.chains), needs, strict=True)])
+
+
+def _wide_constants(layer: Design, need: int) -> float:
+    """Bits of a product by the range of what is multiplied, as far as they are among the lowest `need` of the sum."""
+    high, found = 1 << (layer.input_bits - 1), 0
+    for row in layer.weights:
+        low_bits: dict[int, int] = {}
+        for weight in map(int, row[row != 0]):
+            low = (weight & -weight).bit_length() - 1
+            odd = abs(weight) >> low
+            low_bits[odd] = min(low, low_bits.get(odd, low))
+        bits = [min(signed_bits(-high * odd, high * odd - 1), need - low) for odd, low in low_bits.items() if odd > 1]
+        found += sum(b >= yosys.DSP_PRODUCT_BITS for b in bits)
+    return float(found)
 
 
 def layer_costs(found: Networks, *, alone: bool = False) -> np.ndarray:
@@ -108,7 +122,7 @@ def layer_costs(found: Networks, *, alone: bool = False) -> np.ndarray:
     costs = {
         "cycles": yosys.cycles(whole),
         "interval_cycles": yosys.interval(whole),
-        "dsp": np.where(whole.constant > 0, dsp * found.wide_constants / np.maximum(whole.odd_constants, 1), dsp),
+        "dsp": np.where(whole.constant > 0, dsp * wide_constants(found, alone=alone) / np.maximum(whole.odd_constants, 1), dsp),
         "bram18": yosys.bram18(whole),
         "ff": ff if alone else np.maximum(ff - dropped_bits(found), 1.0),
         "lut": yosys.counted(yosys.lut_features(logic), held, prefix="lut"),
