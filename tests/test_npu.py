@@ -95,4 +95,8 @@ def test_every_constant_was_fitted():
 def test_what_npus_leave_to_the_cpu_is_said():
     import hwsim.testing.graphs as graphs
 
-    assert not hwsim.estimate(graphs.GRAPHS["convnet"](), "qcs8550").warnings
+    graph = graphs.GRAPHS["convnet"]()
+    assert not hwsim.estimate(graph, "qcs8550", runtime="onnx").warnings
+    left = hwsim.estimate(graph, "qcs6490", runtime="onnx")
+    assert left.warnings == ("on qcs6490 ONNX Runtime left all measured networks to the CPU; this is the time of the NPU",)
+    assert not left.latency_interval.validated

@@ -103,11 +103,14 @@ class NpuTarget:
         """Whether the compiler may leave something to the CPU, which the model does not know."""
         found = sorted({k.kind for k in program.kernels if k.kind in DOUBTFUL})
         words = [f"{', '.join(found)}: often left to the CPU by compilers of NPUs, which takes longer than this says"] if found else []
+        if mapping.runtime == "onnx" and device.name in LEFT_BY_ONNX:
+            words.append(f"on {device.name} ONNX Runtime left all measured networks to the CPU; this is the time of the NPU")
         return Verdict(warnings=tuple(words))
 
     def validation_domains(self, program: Program, cost: Cost, *, device: NpuDevice, mapping: NpuMapping) -> Mapping[str, str]:
         """Domain whose errors the interval of the latency comes from; energy and batches of more than one are not validated."""
         measured = float(program.graph.attrs.get("batch", 1)) == 1 and device.name in MEASURED
+        measured &= mapping.runtime != "onnx" or device.name not in LEFT_BY_ONNX
         return {"latency": f"npu-networks/{mapping.dtype}, {mapping.runtime}"} if measured else {}
 
 
@@ -118,3 +121,5 @@ MEASURED = (
     "snapdragon-x-elite",
 )  # fmt: skip
 """Chips that networks were measured on."""
+LEFT_BY_ONNX = ("qcs6490", "snapdragon-7-gen-4")
+"""Chips on which every run under ONNX Runtime (87 each, AI Hub) went to the CPU."""
