@@ -12,6 +12,7 @@ import numpy as np
 from hwsim import plugins
 from hwsim.errors import InputError
 from hwsim.surrogates import store
+from hwsim.surrogates.domain import Domain
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.methods import trained
 from hwsim.surrogates.metrics import offset
@@ -129,7 +130,7 @@ def tune(name: str, data: Lowered, *, source: str, called: str, tell: Tell | Non
         "untrained": first["untuned"],
         "metrics": tables,
     }
-    weights = {**stored.weights, **_whole(given.correction(), given.graphs.metrics, stored).arrays()}
+    weights = {**stored.weights, **_whole(given.correction(), given.graphs.metrics, stored).arrays(), **_near(stored, given.graphs)}
     config = _config(stored.config, given, name=name, source=source)
     return Stored(called, config, weights, metrics, _card(called, name, config, metrics))
 
@@ -154,6 +155,15 @@ def _whole(correction: Correction, metrics: tuple[str, ...], stored: Stored) -> 
     weights = np.zeros((len(every), correction.weights.shape[1]))
     weights[[every.index(name) for name in metrics]] = correction.weights
     return replace(correction, weights=weights)
+
+
+def _near(stored: Stored, graphs: Graphs) -> dict[str, np.ndarray]:
+    """Limit of the distance to known networks: what was measured counts as known, too."""
+    domain = Domain.of(stored.weights)
+    if domain is None:
+        return {}
+    farthest = float(domain.score(graphs.features, graphs.cost, graphs.start).max())
+    return {"domain.limit": np.array([max(float(domain.limit[0]), 1.001 * farthest)])}
 
 
 def _metrics(stored: Stored) -> tuple[str, ...]:
