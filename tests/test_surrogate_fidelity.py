@@ -101,3 +101,14 @@ def test_a_recipe_says_what_is_cheap_and_what_is_wrong_with_it(tmp_path: Path) -
         fidelity.before(Cheap(data="many"), replace(many, metrics=("ff",)), own, by="name")
     with pytest.raises(InputError, match="'many' has other features than the training set"):
         fidelity.before(Cheap(data="many"), replace(many, feature_names=("x", "y", "z")), own, by="name")
+
+
+def test_the_table_of_few_labels_keeps_its_bar() -> None:
+    table = Path(__file__).parents[1].joinpath("docs", "accuracy", "surrogate-fidelity.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in table.splitlines() if line.startswith(("| lut |", "| ff |"))]
+    found = {(row[1].strip(), int(row[2])): [float(cell.split("±")[0]) for cell in row[3:-1]] for row in rows}
+    for metric in ("lut", "ff"):
+        closed, _, additive, additive_first, gin, _, gin_first = found[metric, 30]
+        assert gin_first < gin < closed and additive_first < closed
+        assert found[metric, 10][3] < found[metric, 10][2]
+    assert additive_first < additive
