@@ -246,3 +246,14 @@ def test_a_surrogate_that_was_trained_anew_is_read_anew(tmp_path: Path, residual
     store.write(store.Stored(stored.name, stored.config, weights, stored.metrics, stored.card), where=where)
     assert np.any(first.models["latency_s"].weights != 0)
     assert not np.any(methods.trained(str(where)).models["latency_s"].weights)
+
+
+def test_the_table_of_few_rows_keeps_its_bars() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "accuracy" / "surrogate-few-rows.md").read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| rtx-")]
+    assert len(lines) == 15
+    rows, closed, ours, factor, held = (np.array([float(line[i]) for line in lines]) for i in (2, 3, 4, 5, 8))
+    assert np.all(ours < np.maximum(0.6 * closed, closed + 1))
+    assert np.mean(ours - factor) < 0
+    for count, low, high in ((10, 86, 95), (30, 88, 96), (100, 86, 94)):
+        assert low < held[rows == count].mean() < high
