@@ -95,6 +95,9 @@ def test_a_recipe_says_what_is_cheap_and_what_is_wrong_with_it(tmp_path: Path) -
     path.write_text(f"{text}cheap: {{labels: guessed}}\n", encoding="utf-8")
     with pytest.raises(InputError, match="Invalid enum value 'guessed'"):
         recipes.read(path)
+    path.write_text(f"{text}cheap: {{labels: closed-form}}\nmodel: {{kind: trees}}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="cheap: only networks learn cheap labels first; found a model of kind 'trees'"):
+        recipes.read(path)
     with pytest.raises(InputError, match="cheap: found neither `data` nor `labels: closed-form`"):
         fidelity.before(Cheap(), own, own, by="name")
     with pytest.raises(UnknownName, match="unknown metric of the cheap labels 'many': 'lut'. Known: ff"):

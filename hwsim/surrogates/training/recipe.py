@@ -11,7 +11,7 @@ from hwsim import yaml12
 from hwsim.datasets.recipe import RECIPE
 from hwsim.datasets.store import folders
 from hwsim.errors import InputError, UnknownName
-from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork
+from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork, NetworkRecipe
 from hwsim.surrogates.training.corrected import CorrectedRecipe
 from hwsim.surrogates.training.fidelity import Cheap
 from hwsim.surrogates.training.residual import ResidualRecipe
@@ -56,7 +56,7 @@ class Recipe(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     summary: str
     family: str
     data: str
-    """Name of a training set (`DATA`), a data set (of the shelf, a folder, a `.parquet` file), or a `.safetensors` file of `Graphs.save`."""
+    """Name of a training set (`DATA`), a data set (of the shelf, a folder, a `.parquet` file), or a file that `Graphs.save` wrote."""
     left_out: LeftOut
     trusted: Trusted = Trusted()
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -85,6 +85,10 @@ def read(path: str | Path) -> Recipe:
         found = msgspec.convert(_with_kind(yaml12.load(file)), Recipe)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}") from None
+    if found.cheap is not None and not isinstance(found.model, NetworkRecipe):
+        raise InputError(
+            f"{path}: cheap: only networks learn cheap labels first; found a model of kind {found.model.__struct_config__.tag!r}"
+        )
     if found.data not in DATA and not found.data.endswith(".safetensors") and not is_dataset(found.data):
         raise UnknownName(f"training set in {path}:", found.data, (*DATA, *folders()))
     return found
