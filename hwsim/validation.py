@@ -89,6 +89,13 @@ SUITES = {
             text="hwsim.surrogates.training.operator_suite:text",
         ),
         Suite(
+            "surrogate-gpu-networks",
+            "hwsim.surrogates.training.network_suite:validation_rows",
+            "s",
+            "additive surrogates of whole networks, families of architectures left out in eight parts",
+            text="hwsim.surrogates.training.network_suite:text",
+        ),
+        Suite(
             "surrogate-gpu-power",
             "hwsim.surrogates.training.power_suite:validation_rows",
             "W",
@@ -200,6 +207,14 @@ SUITES = {
             "write",
             columns=(),
             text="hwsim.surrogates.training.few_shot:text",
+        ),
+        Suite(
+            "surrogate-few-rows",
+            "hwsim.surrogates.training.few_rows_suite:validation_rows",
+            "s",
+            "image networks of families that were not measured, from ten to a hundred measurements of a board",
+            columns=(),
+            text="hwsim.surrogates.training.few_rows_suite:text",
         ),
         Suite(
             "surrogate-mobile",

@@ -13,6 +13,7 @@ import numpy as np
 
 from hwsim import plugins
 from hwsim.errors import InputError, UnknownName
+from hwsim.surrogates.domain import Domain
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.networks import LIMIT
 from hwsim.surrogates.networks.recipes import AdditiveRecipe, AnyNetwork, NetworkRecipe
@@ -166,6 +167,7 @@ def train(
         made = graph_run.stored(recipe, given, members, judgements, spread, groups)
         return replace(made, weights={**made.weights, **residual.seen(given)})
     weights = {key: value for i, member in enumerate(members) for key, value in member.mlp().arrays(f"member{i}").items()}
+    weights |= Domain.fit(given).arrays()
     weights |= residual.seen(given)
     untrained = error_table(given.measured[:, 0], given.closed_form[:, 0], groups)
     metrics = {

@@ -17,12 +17,14 @@ from hwsim.targets.gpu.rows import AttentionRow, ConvRow, GemmRow, Row
 
 SIZES = ("row_count", "column_count", "depth", "group_count", "window", "stride", "position_count", "epilogue_b")
 """Sizes of a kernel, whatever its kind: a product's m, n, k and batch; a convolution's as the product it stands for, with its window."""
+PLAIN_ROWS = 512
+"""Rows that a kernel without a reduction is said to have, whatever the batch; any number would do, but the one of training."""
 KINDS = ("gemm", "conv", "attention", "stream")
 STYLES = ("reduce", "gather", "scan", "sort")
 """Styles of data-moving kernels beside plain streams."""
 DEVICE = ("peak", "bandwidth", "sm_count", "clock", "intensity")
 """Quantities of the device, as logarithms."""
-MAPPING = ("compiled", "amp_fp16", "amp_bf16", "plain_bf16", "channels_last")
+MAPPING = ("compiled", "amp_fp16", "amp_bf16", "plain_bf16", "channels_last", "torch_1", "torch_2_1", "torch_2_4")
 PARTS = ("latency", "balance", "fixed_share", "flop", "dram_b")
 NAMES = (*SIZES, *KINDS, *STYLES, *PARTS, *MAPPING, *DEVICE)
 """All features, in order."""
@@ -37,7 +39,8 @@ def _sizes(row: Row) -> tuple[float, ...]:
         return row.m, row.n, row.k, row.batch, 1, 1, 1, row.epilogue_b
     if isinstance(row, AttentionRow):
         return row.query_len, row.key_len, row.head_dim, row.batch * row.query_heads, row.value_dim, 1, 1, row.bias_b
-    return row.read_b + 1, row.written_b + 1, row.ops + 1, row.special + 1, row.row, row.row_count, 1, 0
+    rows = row.row_count if row.row > 1 else PLAIN_ROWS
+    return row.read_b + 1, row.written_b + 1, row.ops + 1, row.special + 1, row.row, rows, 1, 0
 
 
 def features(tables: Sequence[Table], *, device: GpuDevice, mapping: GpuMapping, constants: GpuConstants) -> np.ndarray:
@@ -69,6 +72,7 @@ def _mapping(mapping: GpuMapping) -> list[float]:
         float(mapping.dtype == "amp_bf16"),
         float(mapping.dtype in ("bf16", "fp16")),
         float(mapping.layout == "nhwc"),
+        *(float(mapping.torch == version) for version in ("1.13", "2.1", "2.4")),
     ]
 
 

@@ -11,6 +11,8 @@ from hwsim.targets.gpu.runtimes import runtime
 
 AUTOCAST = {"amp": "fp16", "amp_fp16": "fp16", "amp_bf16": "bf16"}
 LAYOUTS = ("nhwc", "nchw")
+TORCHES = ("1.13", "2.1", "2.4", "2.9")
+"""Versions of PyTorch between which kernels change: before 2.0 attention was several kernels, before 2.2 it was an older one."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,15 @@ class GpuMapping:
     """Memory order of images: nhwc (channels last) or nchw."""
     warm_l2: float = 0.0
     """Share of the L2 that still holds a kernel's operands from a previous run of the same kernel (1 in micro-benchmarks)."""
+    torch: str = "2.9"
+    """Version of PyTorch, the newest of `TORCHES` that is no newer; only learned methods ask."""
 
     def __post_init__(self) -> None:
         runtime(self.runtime)
         if self.layout not in LAYOUTS:
             raise UnknownName("layout", self.layout, LAYOUTS)
+        if self.torch not in TORCHES:
+            raise UnknownName("version of PyTorch", self.torch, TORCHES)
         if self.dtype not in (*AUTOCAST, "native"):
             dtype(self.dtype)
         if self.weights_dtype is not None:

@@ -16,6 +16,7 @@ from hwsim import shelf, store
 from hwsim.datasets import timm_infer
 from hwsim.errors import HwsimError
 from hwsim.graph import Graph
+from hwsim.passes.reparameterise import Reparameterise
 from hwsim.targets.gpu.calibrate import fitting
 from hwsim.targets.gpu.constants import GpuConstants, NetworkConstants, gpu_constants
 from hwsim.targets.gpu.cost import host_s, kernel_time
@@ -104,15 +105,31 @@ def at_batch(row: Row, factor: float) -> Row:
     return row._replace(m=row.m * factor, **moved)
 
 
+def deployed(graph: Graph, parameters_m: float | None) -> Graph:
+    """The graph, or the one with branches and batch norms merged into their convolutions if that has the parameters that were counted."""
+    if parameters_m is None or graph.parameters / 1e6 - parameters_m < 0.006:
+        return graph
+    merged = Reparameterise(chains=False)(graph)
+    return min(graph, merged, key=lambda g: abs(g.parameters / 1e6 - parameters_m))
+
+
 @lru_cache(maxsize=4096)
-def _rows(model: str, image_size: int, mapping: GpuMapping) -> tuple[Counter[Row], Counter[Row]] | None:
+def _rows(model: str, image_size: int, mapping: GpuMapping, parameters_m: float | None) -> tuple[Counter[Row], Counter[Row]] | None:
     graph = traced(model, image_size)
-    return None if graph is None else rows_of(graph, mapping)
+    return None if graph is None else rows_of(deployed(graph, parameters_m), mapping)
 
 
-def rows_at(model: str, image_size: int, mapping: GpuMapping, *, batch: int) -> Counter[Row] | None:
-    """How often each kernel of a timm model runs at a batch size; None where its graph cannot be built."""
-    rows = _rows(model, image_size, mapping)
+def rows_at(model: str, image_size: int, mapping: GpuMapping, *, batch: int, parameters_m: float | None = None) -> Counter[Row] | None:
+    """How often each kernel of a timm model runs at a batch size; None where its graph cannot be built.
+
+    Args:
+        model: its name in timm.
+        image_size: pixels of a side.
+        mapping: how it is run.
+        batch: images.
+        parameters_m: millions of parameters that were counted, which tell whether convolutions were merged before the run.
+    """
+    rows = _rows(model, image_size, replace(mapping, torch=GpuMapping.torch), parameters_m)
     if rows is None:
         return None
     flowing, standing = rows
@@ -156,9 +173,14 @@ def _is_cached(model: str, image_size: int) -> bool:
     return (cache_folder() / f"{model}-{image_size}-b{TRACED_BATCH}{store.SUFFIX}").exists()
 
 
+def mapping_of(item: Any) -> GpuMapping:
+    """How a row of the set was run."""
+    return GpuMapping(dtype=item.dtype, runtime=item.runtime, layout=item.layout, torch=item.torch_version)
+
+
 def _run(item: Any, constants: GpuConstants) -> Run | None:
-    mapping = GpuMapping(dtype=item.dtype, runtime=item.runtime, layout=item.layout)
-    scaled = rows_at(item.model, item.image_size, mapping, batch=item.batch)
+    mapping = mapping_of(item)
+    scaled = rows_at(item.model, item.image_size, mapping, batch=item.batch, parameters_m=item.parameters_m)
     if scaled is None:
         return None
     busy, fixed, kernels, roof = class_times(scaled, _device(item.device), mapping, constants)
