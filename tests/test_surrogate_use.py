@@ -344,7 +344,8 @@ def test_networks_train_on_own_reports_and_go_to_onnx(place: Path, tmp_path: Pat
     feeds = {"features": graphs.features, "edges": graphs.edges.astype(np.int64)}
     from onnx.reference import ReferenceEvaluator
 
-    found: Any = ReferenceEvaluator(model).run(None, {i.name: feeds[i.name] for i in model.graph.input})[0]
+    evaluator: Any = ReferenceEvaluator(model)
+    found = evaluator.run(None, {i.name: feeds[i.name] for i in model.graph.input})[0]
     np.testing.assert_allclose(found, np.mean([networks.factors(m, graphs) for m in surrogate.members], axis=0), atol=1e-5)
     where = place / "projects" / "p000"
     given: dict[str, Any] = {"hls_config": str(where / "hls4ml_config.yml"), "method": f"surrogate:{tmp_path / 'net'}"}
