@@ -21,6 +21,7 @@ from hwsim.surrogates.store import Stored
 from hwsim.surrogates.training.default import CHOICES
 from hwsim.surrogates.training.left_out import error_table, folds
 from hwsim.surrogates.training.lowered import Lowered, from_dataset
+from hwsim.surrogates.training.residual import SEEN, seen
 from hwsim.surrogates.tuning import Correction, TunableRows, log_totals, tuned
 
 Tell = Callable[[str], None]
@@ -130,7 +131,8 @@ def tune(name: str, data: Lowered, *, source: str, called: str, tell: Tell | Non
         "untrained": first["untuned"],
         "metrics": tables,
     }
-    weights = {**stored.weights, **_whole(given.correction(), given.graphs.metrics, stored).arrays(), **_near(stored, given.graphs)}
+    corrected = _whole(given.correction(), given.graphs.metrics, stored)
+    weights = {**stored.weights, **corrected.arrays(), **_near(stored, given.graphs), **_keys(stored, given.graphs)}
     config = _config(stored.config, given, name=name, source=source)
     return Stored(called, config, weights, metrics, _card(called, name, config, metrics))
 
@@ -164,6 +166,12 @@ def _near(stored: Stored, graphs: Graphs) -> dict[str, np.ndarray]:
         return {}
     farthest = float(domain.score(graphs.features, graphs.cost, graphs.start).max())
     return {"domain.limit": np.array([max(float(domain.limit[0]), 1.001 * farthest)])}
+
+
+def _keys(stored: Stored, graphs: Graphs) -> dict[str, np.ndarray]:
+    """Keys of the networks of training and of tuning."""
+    both = [held[SEEN] for held in (stored.weights, seen(graphs)) if SEEN in held]
+    return {SEEN: np.unique(np.concatenate(both))} if both else {}
 
 
 def _metrics(stored: Stored) -> tuple[str, ...]:
