@@ -1,7 +1,7 @@
 """Tabular surrogates as scikit-learn estimators; needs scikit-learn.
 
-`ResidualRegressor` learns how far a closed form is off: one column of the features holds it, and the model is a shrunken linear correction of
-its logarithm. Without that column it is a plain shrunken linear model. Both say a range, and how far a row lies from the training rows.
+`ResidualRegressor` learns how far a closed form is off: one column of the features holds it, and the model is a shrunken linear correction
+of its logarithm. Without that column it is a plain shrunken linear model. Both say a range, and how far a row lies from the training rows.
 """
 
 from __future__ import annotations
