@@ -62,7 +62,7 @@ run(Path({folder!r}), tell=lambda line: time.sleep(0.3))
 def test_killed_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", code])
-    log, until = tmp_path / "log.jsonl", time.monotonic() + 60
+    log, until = tmp_path / "log.jsonl", time.monotonic() + 240
     while (not log.is_file() or len(log.read_text().splitlines()) < 2) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
