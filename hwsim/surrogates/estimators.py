@@ -40,9 +40,7 @@ class ResidualRegressor(RegressorMixin, BaseEstimator):
     [12.5, 12.5, 12.5]
     """
 
-    def __init__(
-        self, *, closed_form: int | None = None, offset: float = 0.0, penalty: float | None = None, level: float = 0.9
-    ) -> None:
+    def __init__(self, *, closed_form: int | None = None, offset: float = 0.0, penalty: float | None = None, level: float = 0.9) -> None:
         self.closed_form = closed_form
         self.offset = offset
         self.penalty = penalty
