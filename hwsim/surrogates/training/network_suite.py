@@ -54,7 +54,7 @@ def validation_rows() -> dict[str, np.ndarray]:
     labels = data().labels
     return {
         "device": labels["device"],
-        "group": np.char.add(np.char.add(labels["runtime"], ", PyTorch "), labels["torch"]),
+        "group": np.char.add(np.char.add(labels["runtime"], ", PyTorch "), labels["torch_version"]),
         "measured": data().measured[:, 0],
         "predicted": predictions(),
         "roofline": data().closed_form[:, 0],

@@ -58,7 +58,7 @@ def text() -> str:
         "",
         _BOUND,
         "",
-        "| device | median difference % | least mean error % | ours there % | ours elsewhere % |",
+        "| device | median difference % | mean error of a reading % | ours there % | ours elsewhere % |",
     ]
     lines.append("|---|---:|---:|---:|---:|")
     for kernels, (held, _, predicted) in zip(_loaded(OURS.rows), results("layer"), strict=True):
@@ -70,7 +70,7 @@ def text() -> str:
 
 
 def bound(kernels: Measured) -> float:
-    """Least mean error that any prediction can have on short products, from their scatter, as a share.
+    """Mean error of a reading of short products, from their scatter, as a share: about what a prediction can reach.
 
     Two readings of the same work, each off by a normal error of deviation s, differ by 0.6745 sqrt(2) s in the median, and each is off
     by sqrt(2 / pi) s in the mean.
@@ -89,5 +89,6 @@ _NOTE = (
 )
 _BOUND = (
     "Products of 2 to 16 rows that differ by one row do the same work on the chip; what their readings differ by, in the median, is "
-    "noise of the readings (short kernels, averaged with pauses), and bounds the mean error of any prediction there."
+    "noise of the readings (short kernels, averaged with pauses); the mean error of a reading, if errors are normal, is about what any "
+    "prediction can reach there."
 )
