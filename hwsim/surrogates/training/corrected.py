@@ -18,6 +18,8 @@ INNER = 3
 """Parts that the training architectures are dealt into to choose."""
 DULL = 1e-2
 """Scale of a column that training never varied: a difference of one is a hundred away."""
+WORTH = 0.85
+"""Share of the closed form's loss that a correction must stay below to be taken."""
 SMALL_TREES = 2
 """Networks that a leaf has at least."""
 
@@ -96,6 +98,7 @@ def chosen(
             found[out] = model(z[out], closed[out])
         losses[name] = loss(measured, found)
     best = min(losses, key=lambda name: losses[name])
+    best = "none" if losses[best] > WORTH * losses.get("none", np.inf) else best
     return best, fit_one(best, z, closed, measured, recipe=recipe, seed=seed)
 
 

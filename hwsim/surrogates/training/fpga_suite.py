@@ -229,7 +229,7 @@ def available() -> tuple[str, ...]:
 
 def text(name: str) -> str:
     """Methods beside each other by the benchmark's scores, means of the draws; percentiles and coverage of ours."""
-    methods = [method for method in available() if name != "dense1" or LEARNERS[method][1] not in ("torch", "torch_geometric")]
+    methods = available()
     found = {method: [table(name, seed, method) for seed in draws_of(method)] for method in methods}
     lines = [_NOTE]
     for score, title, digits in (("r2", "R2", 3), ("smape", "SMAPE, %", 2), ("rmse", "RMSE", 2)):
@@ -279,7 +279,7 @@ _NOTE = (
     f"Architectures left out in {FOLDS} parts; closed form and ours: means of {len(SEEDS)} draws of the parts, all others: the first draw. "
     "Every method sees the same features of the template instances, the closed form among them; the closed form was fitted without the "
     "asked architectures, and which correction ours takes was chosen inside the training part. Counts of ours and of the networks are "
-    "rounded. Designs of one layer have no edges, so networks over graphs are asked on two layers only. BRAM in blocks of 18 Kb. "
+    "rounded. A design of one layer is a graph of one node without edges. BRAM in blocks of 18 Kb. "
     "Published scores are of another, larger data set, for orientation."
 )
 _COVERED = (
