@@ -215,3 +215,10 @@ def test_feasibility_of_attempts() -> None:
 
     through = feasibility._data()[2]
     assert np.mean([feasibility.auroc(through, feasibility.judged(feasibility.OURS, seed)) for seed in (0,)]) >= 0.98
+
+
+def test_one_layer_before_synthesis() -> None:
+    program, given = _dense(64, 32, stage="csynth")
+    found = answer("auto", program, **given)
+    assert found.method == "surrogate:fpga-dense-csynth"
+    assert {"LUT", "FF", "latency", "interval"} <= set(found.intervals)
