@@ -15,7 +15,6 @@ from hwsim.targets.gpu.constants import gpu_constants
 from hwsim.targets.gpu.cost import arithmetic, host_s, kernel_time
 from hwsim.targets.gpu.device import GpuDevice
 from hwsim.targets.gpu.features import NAMES, features
-from hwsim.targets.gpu.mapping import GpuMapping
 from hwsim.targets.gpu.tables import build_tables
 
 
@@ -34,7 +33,7 @@ def load(*, progress: Callable[[int, int], None] | None = None) -> Graphs:
             found.append((item, rows))
         if progress and i % 100 == 0:
             progress(i, len(items))
-    names = ("device", "runtime", "dtype", "layout", "model")
+    names = ("device", "runtime", "dtype", "layout", "torch_version", "model")
     labels = {name: np.array([str(getattr(item, name)) for item, _ in found]) for name in names}
     labels["family"] = np.array([timm_infer.family(model) for model in labels["model"]])
     hosts = np.array([n.host_s for _, n in found])[:, None]
@@ -63,8 +62,8 @@ class _Network:
 
 
 def _one(item: Any) -> _Network | None:
-    mapping, device = GpuMapping(dtype=item.dtype, runtime=item.runtime, layout=item.layout), _device(item.device)
-    counts = networks.rows_at(item.model, item.image_size, mapping, batch=item.batch)
+    mapping, device = networks.mapping_of(item), _device(item.device)
+    counts = networks.rows_at(item.model, item.image_size, mapping, batch=item.batch, parameters_m=item.parameters_m)
     if counts is None:
         return None
     tables, constants = build_tables(counts, mapping=mapping)[0], gpu_constants()
