@@ -196,7 +196,7 @@ def test_errors_of_the_command(run: Any, tmp_path: Path) -> None:
     assert "error: no report under" in err
     status, _, err = run("datasets", "build", "hls4ml-report", str(tmp_path))
     assert status == ExitStatus.USAGE
-    assert "Did you mean 'hls4ml-reports' or 'wa-hls4ml'?" in err
+    assert "Did you mean 'hls4ml-reports' or 'fpga-reports'?" in err
 
 
 def test_builders_are_listed_with_the_summaries_of_their_commands(run: Any) -> None:

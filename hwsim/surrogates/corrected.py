@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hwsim.cost import Cost, Program
 from hwsim.surrogates.graphs import Graphs
-from hwsim.surrogates.metrics import value_of
+from hwsim.surrogates.metrics import values_of
 from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.residual import SCORE, ResidualSurrogate
 from hwsim.surrogates.trained import check_family
@@ -130,6 +130,9 @@ class Nearby:
 class CorrectedSurrogate(ResidualSurrogate):
     """A trained corrected surrogate; answers as the cost function of its family does."""
 
+    columns: ClassVar[bool] = False
+    """Whether it takes columns of points."""
+
     @cached_property
     def corrections(self) -> dict[str, Correction]:
         """Correction of each metric."""
@@ -150,15 +153,15 @@ class CorrectedSurrogate(ResidualSurrogate):
         given: dict[str, Any] = {"device": device, "mapping": mapping}
         target = self.target()
         closed, graphs = target.cost(program, **given), of_program(target, program, **given)
-        wanted, inside = self.answers(graphs, {name: value_of(closed, name) for name in self.corrections})
-        rows = {metric: _spread(graphs, metric, value) for metric, value in wanted.items()}
+        wanted, inside = self.answers(graphs, {name: values_of(closed, name) for name in self.corrections})
+        rows = {metric: _spread(graphs, metric, float(value[0])) for metric, value in wanted.items()}
         cost = target.cost_of_rows(program, rows=rows, **given)
-        return Cost(**{**vars(cost), "extra": {**cost.extra, SCORE: np.asarray(min(inside.values()))}})
+        return Cost(**{**vars(cost), "extra": {**cost.extra, SCORE: np.min(np.stack(list(inside.values())), axis=0)[0]}})
 
-    def answers(self, graphs: Graphs, closed: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-        """(value, in-domain score) of one network by metric."""
-        found, inside = self.predict_graphs(graphs), float(self.nearby.inside(summary(graphs))[0])
-        return {m: float(found[0, i]) for i, m in enumerate(self.corrections)}, dict.fromkeys(self.corrections, inside)
+    def answers(self, graphs: Graphs, closed: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """(values, in-domain scores) of networks by metric, shape `(N,)`; the closed form stands in the graphs already."""
+        found, inside = self.predict_graphs(graphs), np.asarray(self.nearby.inside(summary(graphs)))
+        return {metric: found[:, i] for i, metric in enumerate(self.corrections)}, dict.fromkeys(self.corrections, inside)
 
     def predict_graphs(self, graphs: Graphs) -> np.ndarray:
         """Values of many networks, shape `(N, metrics)`, in the order of the metrics that were learned."""
