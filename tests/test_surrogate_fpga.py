@@ -13,7 +13,7 @@ import hwsim
 from hwsim import plugins
 from hwsim.datasets.locate import data_path
 from hwsim.errors import DataMissing
-from hwsim.surrogates.corrected import Correction, Kernel, Nearby, summary
+from hwsim.surrogates.corrected import Correction, Nearby, Smooth, summary
 from hwsim.surrogates.methods import answer
 from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.training import corrected
@@ -137,7 +137,7 @@ def test_corrections_stay_within_training_and_come_back_from_a_store() -> None:
         back = Correction.of(made.arrays("lut"), "lut")
         np.testing.assert_allclose(back(z, closed), made(z, closed))
     far = corrected.fit_one("smooth-ratio", z, closed, measured, recipe=recipe, seed=0)
-    assert isinstance(far.model, Kernel)
+    assert isinstance(far.model, Smooth)
     ratio = (far(100 * z, closed) + 1) / (closed + 1)
     assert ratio.max() <= np.exp(far.high) * 1.05
     assert np.all(far(z, np.zeros(60)) >= 0)
@@ -223,3 +223,14 @@ def test_one_layer_before_synthesis() -> None:
     found = answer("auto", program, **given)
     assert found.method == "surrogate:fpga-dense-csynth"
     assert {"LUT", "FF", "latency", "interval"} <= set(found.intervals)
+
+
+@pytest.mark.parametrize("name", ["fpga-dense-csynth", "fpga-dense-vsynth"])
+def test_nothing_of_single_designs_is_on_the_shelf(name: str) -> None:
+    """What is kept are trees, waves and means of clusters: no array has as many rows as there were designs."""
+    from hwsim.surrogates import store
+
+    stored = store.read(name)
+    designs = stored.metrics["networks"]
+    assert len(stored.weights["nearby.points"]) <= designs / 5
+    assert all(len(array) != designs for array in stored.weights.values())

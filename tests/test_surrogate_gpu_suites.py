@@ -69,10 +69,10 @@ def test_bars_on_the_written_tables() -> None:
     for board in ("rtx-3090", "rtx-4090", "rtx-pro-6000-blackwell-maxq"):
         (row,) = (r for r in rows if r[1].strip() == board)
         assert float(row[3]) <= 8.0
-        assert float(row[5]) <= 28.0, "the aim is 25"
+        assert float(row[5]) <= 27.5, "the aim is 25"
     assert all(float(r[2]) >= 0.8 for r in rows if r[1].strip() in ("0", "1", "2"))
-    # The aim is 86 to 94 %; RTX 4090 compiled has 85.6.
-    assert all(85.5 <= float(r[-2]) <= 94.0 for r in rows if "/" in r[1] and len(r) > 10 and "PyTorch" not in r[1])
+    # 86 to 94 %.
+    assert all(86.0 <= float(r[-2]) <= 94.0 for r in rows if "/" in r[1] and len(r) > 10 and "PyTorch" not in r[1])
     power = (folder / "surrogate-gpu-power.md").read_text(encoding="utf-8").splitlines()
     (shape,) = (line.split("|") for line in power if line.startswith("| shape | h200-sxm"))
     assert float(shape[4]) <= 5.0

@@ -195,7 +195,7 @@ def test_auto_takes_the_surrogate_where_it_knows_and_the_closed_form_elsewhere()
 def test_what_is_on_the_shelf_says_how_far_off_it_is() -> None:
     metrics = store.read("gpu-networks").metrics
     assert metrics["intervals"]["all"]["median_ape"] <= 0.08
-    assert all(row["p90_ape"] <= 0.285 for name, row in metrics["intervals"].items() if name != "level")
+    assert all(row["p90_ape"] <= 0.28 for name, row in metrics["intervals"].items() if name != "level")
     assert metrics["networks"] > 18_000
 
 

@@ -37,23 +37,27 @@ def summary(graphs: Graphs) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """Kernel ridge regression with a Gaussian kernel over standardised features."""
+class Smooth:
+    """Ridge regression on random Fourier features of a Gaussian kernel (Rahimi and Recht 2007): nothing of single networks is kept."""
 
     mean: np.ndarray
     """Shape `(features,)`."""
     scale: np.ndarray
-    points: np.ndarray
-    """Standardised networks of training, shape `(networks, features)`."""
+    direction: np.ndarray
+    """Frequencies, shape `(features, waves)`."""
+    phase: np.ndarray
+    """Shape `(waves,)`."""
     weight: np.ndarray
-    """Shape `(networks,)`."""
-    width: np.ndarray
-    """Factor of the squared distance, shape `(1,)`."""
+    """Shape `(waves,)`."""
+
+    def waves(self, features: np.ndarray) -> np.ndarray:
+        """Shape `(N, waves)`, of unit square each network on average."""
+        z = (np.asarray(features, dtype=float) - self.mean) / self.scale
+        return np.sqrt(2.0 / len(self.phase)) * np.cos(np.stack([one @ self.direction for one in z]) + self.phase)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Answers of shape `(N,)`; each its own, whatever its neighbours."""
-        z = (np.asarray(features, dtype=float) - self.mean) / self.scale
-        return np.array([np.sum(self.weight * np.exp(-self.width[0] * np.sum((self.points - one) ** 2, axis=1))) for one in z])
+        return np.sum(self.waves(features) * self.weight, axis=1)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Correction:
 
     form: str
     """One of `FORMS`."""
-    model: Trees | Kernel | None
+    model: Trees | Smooth | None
     low: float
     """Least correction of training; answers stay within."""
     high: float
@@ -79,31 +83,31 @@ class Correction:
         found = {f"{prefix}.form": np.array([FORMS.index(self.form)]), f"{prefix}.bounds": np.array([self.low, self.high])}
         if isinstance(self.model, Trees):
             found |= self.model.arrays(f"{prefix}.trees")
-        elif isinstance(self.model, Kernel):
-            found |= {f"{prefix}.kernel.{f.name}": getattr(self.model, f.name) for f in fields(Kernel)}
+        elif isinstance(self.model, Smooth):
+            found |= {f"{prefix}.smooth.{f.name}": getattr(self.model, f.name) for f in fields(Smooth)}
         return found
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> Correction:
         """From what `arrays` gave."""
         low, high = (float(v) for v in arrays[f"{prefix}.bounds"])
-        model: Trees | Kernel | None = None
+        model: Trees | Smooth | None = None
         if f"{prefix}.trees.root" in arrays:
             model = Trees.of(arrays, f"{prefix}.trees")
-        elif f"{prefix}.kernel.points" in arrays:
-            model = Kernel(**{f.name: np.asarray(arrays[f"{prefix}.kernel.{f.name}"], dtype=float) for f in fields(Kernel)})
+        elif f"{prefix}.smooth.weight" in arrays:
+            model = Smooth(**{f.name: np.asarray(arrays[f"{prefix}.smooth.{f.name}"], dtype=float) for f in fields(Smooth)})
         return cls(FORMS[int(arrays[f"{prefix}.form"][0])], model, low, high)
 
 
 @dataclass(frozen=True)
 class Nearby:
-    """How far a network is from the nearest one of training."""
+    """How far a network is from the nearest cluster of those of training."""
 
     mean: np.ndarray
     scale: np.ndarray
     """Small where training never varied, so that what is new there is far away."""
     points: np.ndarray
-    """Shape `(networks, columns)`."""
+    """Means of clusters, shape `(clusters, columns)`."""
     limit: np.ndarray
     """Distance within which nineteen of twenty networks of left-out architectures lie, shape `(1,)`."""
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 import msgspec
 import numpy as np
 
-from hwsim.surrogates.corrected import Correction, Kernel, Nearby, summary
+from hwsim.surrogates.corrected import Correction, Nearby, Smooth, summary
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.training.left_out import folds
 from hwsim.surrogates.trees import Trees, exported_forest
 
-Model = Trees | Kernel
+Model = Trees | Smooth
 INNER = 3
 """Parts that the training architectures are dealt into to choose."""
 DULL = 1e-2
 """Scale of a column that training never varied: a difference of one is a hundred away."""
 WORTH = 0.85
 """Share of the closed form's loss that a correction must stay below to be taken."""
+WAVES = 512
+"""Fourier features of a smooth correction."""
+CLUSTER = 6
+"""Networks that a cluster of the in-domain score stands for, on average."""
 SMALL_TREES = 2
 """Networks that a leaf has at least."""
 
@@ -47,23 +51,22 @@ def forest(z: np.ndarray, y: np.ndarray, *, trees: int, seed: int) -> Trees:
     return exported_forest(model.fit(z, y))
 
 
-def kernel(z: np.ndarray, y: np.ndarray, *, width: float, ridge: float) -> Kernel:
-    """Kernel ridge regression; `width` over the number of columns is the factor of the squared distance."""
+def smooth(z: np.ndarray, y: np.ndarray, *, width: float, ridge: float, seed: int) -> Smooth:
+    """Ridge regression on Fourier features; `width` over the number of columns is the factor of the squared distance in the kernel."""
+    draw = np.random.default_rng(seed)
     mean, scale = z.mean(axis=0).astype(float), z.std(axis=0).astype(float) + 1e-9
-    points = (z - mean) / scale
-    factor = width / z.shape[1]
-    norm = np.sum(points**2, axis=1)
-    gram = np.exp(-factor * np.maximum(norm[:, None] + norm - 2 * points @ points.T, 0.0))
-    weight = np.linalg.solve(gram + ridge * np.eye(len(z)), y)
-    return Kernel(mean, scale, points, weight, np.array([factor]))
+    direction = draw.normal(size=(z.shape[1], WAVES)) * np.sqrt(2.0 * width / z.shape[1])
+    bare = Smooth(mean, scale, direction, draw.uniform(0.0, 2.0 * np.pi, WAVES), np.zeros(WAVES))
+    waves = bare.waves(z)
+    return replace(bare, weight=waves.T @ np.linalg.solve(waves @ waves.T + ridge * np.eye(len(z)), y))
 
 
 CHOICES: Mapping[str, tuple[str, Callable[..., Model] | None]] = {
     "none": ("none", None),
     "forest-ratio": ("ratio", lambda z, y, recipe, seed: forest(z, y, trees=recipe.trees, seed=seed)),
     "forest-difference": ("difference", lambda z, y, recipe, seed: forest(z, y, trees=recipe.trees, seed=seed)),
-    "smooth-ratio": ("ratio", lambda z, y, recipe, seed: kernel(z, y, width=0.14, ridge=0.03)),
-    "smoother-ratio": ("ratio", lambda z, y, recipe, seed: kernel(z, y, width=0.04, ridge=0.003)),
+    "smooth-ratio": ("ratio", lambda z, y, recipe, seed: smooth(z, y, width=0.14, ridge=0.03, seed=seed)),
+    "smoother-ratio": ("ratio", lambda z, y, recipe, seed: smooth(z, y, width=0.04, ridge=0.003, seed=seed)),
 }
 """Corrections by name: how they go with the closed form, and what learns them."""
 
@@ -136,5 +139,13 @@ def nearby(graphs: Graphs, groups: np.ndarray, *, seed: int = 0, count: int = 5)
 def _nearby(z: np.ndarray, limit: float = 1.0) -> Nearby:
     mean, scale = z.mean(axis=0), z.std(axis=0)
     scale = np.where(scale > 1e-6, np.maximum(scale, DULL), DULL)
-    points: Any = np.unique(((z - mean) / scale).round(4), axis=0)
+    points = _clusters(((z - mean) / scale).round(4))
     return Nearby(mean, scale, points, np.array([limit]))
+
+
+def _clusters(points: np.ndarray) -> np.ndarray:
+    """Means of clusters, shape `(clusters, columns)`: none of the networks itself is kept."""
+    from sklearn.cluster import KMeans
+
+    count = max(1, min(len(np.unique(points, axis=0)), len(points) // CLUSTER))
+    return KMeans(count, n_init=2, random_state=0).fit(points).cluster_centers_
