@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
+from hwsim.cli.status import ExitStatus
 from hwsim.datasets.generators import measure, networks, torch_runs
-from hwsim.datasets.generators.command import cpu, cuda
 from hwsim.datasets.generators.networks import Run
 from hwsim.errors import InputError
 
@@ -92,12 +91,12 @@ def test_what_cannot_be_run_says_why():
         measure.row(replace(TINY, graph="timm:resnet17?img_size=32"))
 
 
-def test_the_commands_refuse_what_they_cannot_do(tmp_path: Path):
+def test_the_commands_refuse_what_they_cannot_do(run: Any, tmp_path: Path):
     pytest.importorskip("torch")
-    result = CliRunner().invoke(cpu, ["--out", str(tmp_path), "--threads", "512"])
-    assert isinstance(result.exception, InputError) and "--threads 512 with" in str(result.exception)
+    status, _, err = run("datasets", "build", "torch-cpu", "--out", str(tmp_path), "--threads", "512")
+    assert status == ExitStatus.BAD_INPUT and "--threads 512 with" in err
     import torch
 
     if not torch.cuda.is_available():
-        result = CliRunner().invoke(cuda, ["--out", str(tmp_path)])
-        assert isinstance(result.exception, InputError) and "finds no CUDA GPU on this machine" in str(result.exception)
+        status, _, err = run("datasets", "build", "torch-cuda", "--out", str(tmp_path))
+        assert status == ExitStatus.BAD_INPUT and "finds no CUDA GPU on this machine" in err

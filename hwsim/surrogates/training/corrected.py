@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -148,4 +149,5 @@ def _clusters(points: np.ndarray) -> np.ndarray:
     from sklearn.cluster import KMeans
 
     count = max(1, min(len(np.unique(points, axis=0)), len(points) // CLUSTER))
-    return KMeans(count, n_init=2, random_state=0).fit(points).cluster_centers_
+    options: dict[str, Any] = {"n_init": 2, "random_state": 0}
+    return KMeans(count, **options).fit(points).cluster_centers_
