@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hwsim.cli import main
 from hwsim.cli.status import ExitStatus
 from hwsim.datasets.generators import measure, networks, torch_runs
 from hwsim.datasets.generators.networks import Run
@@ -91,12 +92,12 @@ def test_what_cannot_be_run_says_why():
         measure.row(replace(TINY, graph="timm:resnet17?img_size=32"))
 
 
-def test_the_commands_refuse_what_they_cannot_do(run: Any, tmp_path: Path):
+def test_the_commands_refuse_what_they_cannot_do(capsys: pytest.CaptureFixture[str], tmp_path: Path):
     pytest.importorskip("torch")
-    status, _, err = run("datasets", "build", "torch-cpu", "--out", str(tmp_path), "--threads", "512")
-    assert status == ExitStatus.BAD_INPUT and "--threads 512 with" in err
+    assert main(["datasets", "build", "torch-cpu", "--out", str(tmp_path), "--threads", "512"]) == ExitStatus.BAD_INPUT
+    assert "--threads 512 with" in capsys.readouterr().err
     import torch
 
     if not torch.cuda.is_available():
-        status, _, err = run("datasets", "build", "torch-cuda", "--out", str(tmp_path))
-        assert status == ExitStatus.BAD_INPUT and "finds no CUDA GPU on this machine" in err
+        assert main(["datasets", "build", "torch-cuda", "--out", str(tmp_path)]) == ExitStatus.BAD_INPUT
+        assert "finds no CUDA GPU on this machine" in capsys.readouterr().err
