@@ -8,15 +8,13 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from hwsim import plugins
 from hwsim.cost import Cost, Program
-from hwsim.errors import InputError
 from hwsim.estimate import Interval
 from hwsim.surrogates.domain import Domain
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.mlp import Mlp, spread
 from hwsim.surrogates.store import Stored
-from hwsim.surrogates.trained import check_family, ranged, trusted
+from hwsim.surrogates.trained import check_family, ranged, target_of, trusted
 from hwsim.surrogates.tuning import Correction, TunableRows
 
 
@@ -58,12 +56,7 @@ class AdditiveSurrogate:
         Raises:
             InputError: it does not.
         """
-        family = self.stored.config["family"]
-        target: Any = plugins.load("hwsim.targets", family)
-        expected = tuple(self.stored.config["features"])
-        if tuple(getattr(target, "feature_names", ())) != expected:
-            raise InputError(f"surrogate {self.stored.name!r} was trained on other features of the family {family!r}; train it anew")
-        return target
+        return target_of(self.stored)
 
     def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
         """Cost of the program; `extra` carries what `known` asks.

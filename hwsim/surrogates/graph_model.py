@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from hwsim import plugins
 from hwsim.cost import Cost, Program
 from hwsim.errors import InputError
 from hwsim.estimate import Interval
@@ -21,7 +20,7 @@ from hwsim.surrogates.networks.recipes import AnyNetwork, Factored
 from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.residual import ranges, scaled
 from hwsim.surrogates.store import Stored
-from hwsim.surrogates.trained import check_family, trusted
+from hwsim.surrogates.trained import check_family, target_of, trusted
 from hwsim.surrogates.tuning import Correction, TunableRows
 
 KIND = "graph"
@@ -66,11 +65,7 @@ class GraphSurrogate:
         Raises:
             InputError: it does not.
         """
-        family = self.stored.config["family"]
-        target: Any = plugins.load("hwsim.targets", family)
-        if tuple(getattr(target, "feature_names", ())) != tuple(self.stored.config["features"]):
-            raise InputError(f"surrogate {self.stored.name!r} was trained on other features of the family {family!r}; train it anew")
-        return target
+        return target_of(self.stored)
 
     def predict_graphs(self, graphs: Graphs) -> np.ndarray:
         """Costs in the metrics' units, shape `(networks, metrics)`; each network for itself, whatever is asked beside it.

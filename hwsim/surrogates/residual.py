@@ -13,16 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwsim import plugins
 from hwsim.cost import Cost, Program
-from hwsim.errors import InputError
 from hwsim.estimate import Interval
 from hwsim.surrogates.graphs import Graphs
 from hwsim.surrogates.metrics import offset, range_name, value_of, values_of
 from hwsim.surrogates.programs import of_program
 from hwsim.surrogates.ridge import Ridge
 from hwsim.surrogates.store import Stored
-from hwsim.surrogates.trained import check_family, trusted
+from hwsim.surrogates.trained import check_family, target_of, trusted
 
 KIND = "residual"
 SCORE = "surrogate_inside"
@@ -64,11 +62,7 @@ class ResidualSurrogate:
         Raises:
             InputError: it does not.
         """
-        family = self.stored.config["family"]
-        target: Any = plugins.load("hwsim.targets", family)
-        if tuple(getattr(target, "feature_names", ())) != tuple(self.stored.config["features"]):
-            raise InputError(f"surrogate {self.stored.name!r} was trained on other features of the family {family!r}; train it anew")
-        return target
+        return target_of(self.stored)
 
     def predict(self, program: Program, *, device: Any, mapping: Any) -> Cost:
         """Cost of the program; `extra` carries `surrogate_inside`, the least in-domain score of its metrics.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim import plugins
 from hwsim.cost import Program
 from hwsim.errors import InputError
 from hwsim.estimate import Interval
@@ -28,6 +29,19 @@ def check_family_name(stored: Stored, asked: str) -> None:
     family = stored.config["family"]
     if asked != family:
         raise InputError(f"surrogate {stored.name!r} speaks for {family}; this is a program of the family {asked!r}")
+
+
+def target_of(stored: Stored) -> Any:
+    """The family, if it still computes the features that a surrogate was trained on.
+
+    Raises:
+        InputError: it does not.
+    """
+    family = stored.config["family"]
+    target: Any = plugins.load("hwsim.targets", family)
+    if tuple(getattr(target, "feature_names", ())) != tuple(stored.config["features"]):
+        raise InputError(f"surrogate {stored.name!r} was trained on other features of the family {family!r}; train it anew")
+    return target
 
 
 def trusted(stored: Stored, program: Program, *, device: Any, mapping: Any) -> bool:
